@@ -1,0 +1,24 @@
+import type { Millis } from '../config/units.ts';
+import type { Failure } from '../failure.ts';
+import type { Session } from '../session/session.ts';
+import type { Credential } from './credential.ts';
+import type { Identity } from './identity.ts';
+
+/** What proof said about one credential. */
+export type Authentication =
+  | { readonly kind: 'proven'; readonly identity: Identity; readonly until: Millis; readonly renewedCookie?: string }
+  | {
+      readonly kind: 'rejected';
+      readonly why: 'token_malformed' | 'token_untrusted' | 'token_expired' | 'session_unreadable' | 'session_expired' | 'session_revoked';
+    }
+  | { readonly kind: 'unavailable'; readonly cause: Failure };
+
+export type Authenticate = (credential: Extract<Credential, { kind: 'bearer' | 'session' }>) => Promise<Authentication>;
+
+/** Renews a session once however many ask; given by `oidc/renew.ts`. Never throws. */
+export type Renew = (session: Session) => Promise<Renewal>;
+
+export type Renewal =
+  | { readonly kind: 'renewed'; readonly session: Session }
+  | { readonly kind: 'refused' } // the provider said invalid_grant: the session is over
+  | { readonly kind: 'failed'; readonly cause: Failure }; // could not ask: the session stands as long as its access token

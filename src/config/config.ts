@@ -1,0 +1,144 @@
+import type { Secret } from './secret.ts';
+import type { Millis } from './units.ts';
+
+/** The settings, valid and frozen, in base units. Optional things are absent, never empty strings. */
+export interface Config {
+  readonly server: {
+    /** Origin without a trailing slash, e.g. `https://flyte.example.com`; the first authorized URI. */
+    readonly publicUrl: string;
+    readonly listen: Address;
+    readonly tls?: { readonly certFile: string; readonly keyFile: string };
+    readonly admin: Address;
+    /** CIDRs. */
+    readonly trustedProxies: readonly string[];
+    /** How long streams may go on after SIGTERM. */
+    readonly drainMs: Millis;
+    readonly limits: {
+      /** Header fields of a request. */
+      readonly headerCount: number;
+      readonly headerBytes: number;
+      /** From the opening of a connection to its first byte. */
+      readonly firstByteMs: Millis;
+      /** From the first byte of a request to the end of its head. */
+      readonly headersMs: Millis;
+      /** Between two requests of a connection. Longer than the 60 s that nginx keeps its idle connections. */
+      readonly idleMs: Millis;
+      /** A request body that makes no progress for so long is given up. */
+      readonly bodyIdleMs: Millis;
+      readonly connections: number;
+      /** HTTP/2 streams open at once on one connection. */
+      readonly streamsPerConnection: number;
+    };
+    readonly security: { readonly useAuth: true; readonly insecureCookieHeader: boolean };
+  };
+  readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly requests: boolean };
+  readonly auth: {
+    /** Lower case. */
+    readonly grpcAuthorizationHeader: string;
+    /** Lower case. */
+    readonly httpAuthorizationHeader: string;
+    /** Origins, the public URL first, no default ports, no duplicates. */
+    readonly authorizedUris: readonly string[];
+    /** Outbound proxy for what the gateway asks the provider. */
+    readonly httpProxyURL?: string;
+    /** PEM, in addition to the system's. */
+    readonly caFile?: string;
+    /** Whether an issuer may be reached by http: on a host other than loopback. */
+    readonly allowHttpIssuer: boolean;
+    readonly trustUnverifiedEmail: boolean;
+    /** Time to wait for one answer of a provider. */
+    readonly timeoutMs: Millis;
+    readonly userAuth: {
+      /** Where a person goes who signed in without having wanted anything: a path, or a URL under an authorized URI. */
+      readonly redirectUrl: string;
+      readonly openId: {
+        readonly clientId: string;
+        /** Absent for a public client (PKCE alone). */
+        readonly clientSecret?: Secret;
+        /** Where discovery is asked: the issuer, unless `issuerUrl` says otherwise. Exact, trailing slash and all. */
+        readonly baseUrl: string;
+        /** The issuer that tokens must name, when `baseUrl` is an internal address of it. */
+        readonly issuerUrl?: string;
+        readonly scopes: readonly string[];
+      };
+      readonly cookieSetting: { readonly sameSitePolicy: 'DefaultMode' | 'LaxMode' | 'StrictMode' | 'NoneMode'; readonly domain?: string };
+      readonly idpQueryParameter?: string;
+    };
+    readonly appAuth: {
+      readonly externalAuthServer: {
+        /** The access tokens' issuer; `openId.baseUrl` when the file does not say. */
+        readonly baseUrl: string;
+        readonly allowedAudience: readonly string[];
+        /** Metadata document, when it is not at the well-known place. */
+        readonly metadataUrl?: string;
+        readonly retryAttempts: number;
+        readonly retryDelayMs: Millis;
+      };
+      readonly thirdPartyConfig: {
+        readonly flyteClient: {
+          readonly clientId: string;
+          readonly redirectUri: string;
+          readonly scopes: readonly string[];
+          readonly audience?: string;
+        };
+      };
+    };
+  };
+  /** Base64-decoded key material, one pair per line of the two files; the first seals, all open. At least one. */
+  readonly cookieKeys: readonly CookieKey[];
+  readonly session: {
+    readonly idleMs: Millis;
+    readonly absoluteMs: Millis;
+    readonly store: 'cookie' | 'memory';
+    /** Sessions that `store: memory` keeps at most. */
+    readonly maxSessions: number;
+  };
+  readonly decisionCache: {
+    readonly maxAgeMs: Millis;
+    readonly maxEntries: number;
+    readonly maxBytes: number;
+    /** What an outside cache (nginx) may keep an allow for. */
+    readonly outsideMs: Millis;
+  };
+  readonly identityHeaders: {
+    /** Prefixes of request headers stripped besides the built-in ones; lower case. */
+    readonly strip: readonly string[];
+    /** Claims shown as `X-User-Claim-<name>` headers. */
+    readonly claims: readonly string[];
+  };
+  readonly upstreams: Readonly<Record<string, Upstream>>;
+  readonly routes: readonly RouteSetting[];
+}
+
+export interface Address {
+  readonly host: string;
+  /** 0 asks the system for a free one. */
+  readonly port: number;
+}
+
+export interface CookieKey {
+  readonly hash: Secret<Uint8Array>;
+  readonly block: Secret<Uint8Array>;
+}
+
+export interface Upstream {
+  readonly name: string;
+  /** http: HTTP/1.1, and cleartext h2 for gRPC callers; h2c: always h2; https and h2 likewise over TLS. */
+  readonly protocol: 'http' | 'https' | 'h2c' | 'h2';
+  readonly host: string;
+  readonly port: number;
+  readonly connectTimeoutMs: Millis;
+  /** From the end of the request to the head of the answer; unary calls and pages. Streams, once begun, have no limit. */
+  readonly headersTimeoutMs: Millis;
+  /** PEM, in addition to the system's. */
+  readonly caFile?: string;
+}
+
+export interface RouteSetting {
+  /** Exact, or `*.example.com`; absent: every host. Lower case, without port. */
+  readonly host?: string;
+  /** Prefix on segment borders, beginning with `/`. */
+  readonly path: string;
+  readonly upstream: string;
+  readonly access: 'public' | 'authenticated';
+}

@@ -1,0 +1,66 @@
+/**
+ * Everything that can go wrong, by a stable name: the name is in the log, on the error page and in the API answer,
+ * and never changes its meaning. The sentence says what it means to the operator who meets it.
+ */
+export const failureCodes = {
+  // The request as it arrived
+  target_refused: 'the request target could be read in two ways (dot segments, encoded slashes, control bytes …)',
+  method_refused: 'the method is never forwarded (CONNECT, TRACE)',
+  header_repeated: 'a header that must be single (Host, a credential) came more than once',
+  headers_too_many: 'the request carried more header fields than server.limits allows',
+  host_mismatch: 'the request named two different hosts',
+  route_unknown: 'no route matches the host and path',
+  // Who is asking
+  credentials_differ: 'two different bearer tokens came in one request',
+  credential_missing: 'no credential came with the request',
+  token_malformed: 'the bearer token is not a well-formed access token',
+  token_untrusted: 'the bearer token is not signed by a trusted issuer for this audience',
+  token_expired: 'the bearer token is past its expiry, or not valid yet: compare the clocks',
+  session_unreadable: 'the session cookie could not be opened (another key, damaged, or sent twice)',
+  session_expired: 'the session reached its idle or absolute limit, or could no longer be renewed',
+  session_revoked: 'the session was signed out',
+  // May they
+  scope_missing: 'the token lacks the scope that the gateway asks for',
+  origin_refused: 'a request with only a cookie came from a page of another origin',
+  // Could not tell
+  issuer_unreachable: 'the identity provider did not answer, or not with what its standard promises',
+  keys_unreachable: "the issuer's signing keys could not be fetched and none are cached",
+  renewal_failed: 'the session is due for renewal and the provider could not be asked',
+  store_unreachable: 'the session store did not answer',
+  // Signing in and out
+  redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
+  login_state_missing: 'the browser that came back is not the one that left, or took longer than ten minutes',
+  login_state_invalid: 'the state parameter was not made by this gateway, or was damaged',
+  login_denied: 'the identity provider answered the sign-in with an error',
+  login_exchange_failed: 'the authorization code could not be redeemed, or the ID token did not verify',
+  login_subject_mismatch: 'userinfo and ID token speak of two different people',
+  login_loop: 'sign-in succeeded several times in a row but no session came back: cookies are blocked or overwritten',
+  login_method: 'sign-in pages are opened by navigation, with GET',
+  session_too_large: 'the session does not fit in one cookie: use session.store: memory or fewer claims',
+  logout_confirm: 'another site asked to sign this person out: they have to say so themselves',
+  // Passing it on
+  upstream_unreachable: 'no connection to the upstream could be made',
+  upstream_timeout: 'the upstream did not answer in time',
+  upstream_broken: 'the upstream broke the connection or answered something that is not HTTP',
+  // Ourselves
+  draining: 'the gateway is shutting down',
+  config_invalid: 'the settings have mistakes',
+  internal: 'a mistake in the gateway: please report it with its reference',
+} as const;
+
+export type FailureCode = keyof typeof failureCodes;
+
+/** An expected way to fail, with a stable code for machines and a message for the operator (never for the caller). */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly code: FailureCode;
+
+  /**
+   * @param code    what happened, from the closed list above
+   * @param message what the operator should know: facts, never a secret
+   */
+  constructor(code: FailureCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,34 @@
+import type { FailureCode } from '../failure.ts';
+
+/**
+ * What a sign-in or sign-out step comes to; `answer/pages.ts` shows it. Cookies are whole Set-Cookie values.
+ */
+export type Outcome =
+  | { readonly kind: 'redirect'; readonly to: string; readonly cookies: readonly string[] }
+  /** 200 with a refresh: under SameSite=Strict a redirect from another site would come back without the cookie. */
+  | { readonly kind: 'refresh'; readonly to: string; readonly cookies: readonly string[] }
+  /** A page a person can act on: what happened, what to try, the reference. @property retry a local path to try again */
+  | { readonly kind: 'failed'; readonly status: 400 | 401 | 403 | 503; readonly code: FailureCode; readonly cookies: readonly string[]; readonly retry?: string; readonly cause?: unknown }
+  /** A page that asks before signing out; its form goes to `to` by POST. */
+  | { readonly kind: 'confirm-logout'; readonly to: string; readonly cookies: readonly string[] }
+  | { readonly kind: 'signed-out'; readonly cookies: readonly string[] };
+
+/** What the steps see of a request to one of the gateway's own URLs. */
+export interface OidcRequest {
+  readonly method: string;
+  /** Raw query, with or without the `?`. */
+  readonly query: string;
+  /** The authorized URI that the request came to, e.g. `https://flyte.example.com`. */
+  readonly origin: string;
+  /** All Cookie fields joined with `; `. */
+  readonly cookies: string;
+  /** `Sec-Fetch-Mode`, `Sec-Fetch-Site`, as sent. */
+  readonly fetchMode?: string;
+  readonly fetchSite?: string;
+  /** Believed `X-Auth-Request-Redirect`, from a trusted proxy only. */
+  readonly proxiedReturnTo?: string;
+  /** `Origin`, as sent. */
+  readonly pageOrigin?: string;
+  /** Reference of the request in the log. */
+  readonly id: string;
+}
