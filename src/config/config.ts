@@ -61,7 +61,10 @@ export interface Config {
         readonly issuerUrl?: string;
         readonly scopes: readonly string[];
       };
-      readonly cookieSetting: { readonly sameSitePolicy: 'DefaultMode' | 'LaxMode' | 'StrictMode' | 'NoneMode'; readonly domain?: string };
+      readonly cookieSetting: {
+        readonly sameSitePolicy: 'DefaultMode' | 'LaxMode' | 'StrictMode' | 'NoneMode';
+        readonly domain?: string;
+      };
       readonly idpQueryParameter?: string;
     };
     readonly appAuth: {

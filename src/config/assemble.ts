@@ -1,0 +1,134 @@
+import { resolve } from 'node:path';
+import type { Config, Upstream } from './config.ts';
+import type { Settings } from './schema.ts';
+import type { Secrets } from './secret-files.ts';
+
+/**
+ * The settings of a file without mistakes and its secrets as the other rooms want them: names with their units, optional
+ * things absent, paths absolute, frozen to the bottom. The compiler checks that schema and `Config` agree.
+ *
+ * @param folder that relative paths start from
+ */
+export function assemble(settings: Settings, secrets: Secrets, folder: string): Config {
+  const { log, session, decisionCache, identityHeaders } = settings;
+  return deepFreeze<Config>({
+    server: assembleServer(settings.server, folder),
+    log,
+    auth: assembleAuth(settings, secrets, folder),
+    cookieKeys: secrets.cookieKeys,
+    session: {
+      idleMs: session.idle,
+      absoluteMs: session.absolute,
+      store: session.store,
+      maxSessions: session.maxSessions,
+    },
+    decisionCache: {
+      maxAgeMs: decisionCache.maxAge,
+      maxEntries: decisionCache.maxEntries,
+      maxBytes: decisionCache.maxBytes,
+      outsideMs: decisionCache.outside,
+    },
+    identityHeaders,
+    upstreams: Object.fromEntries(
+      Object.entries(settings.upstreams).map(([name, upstream]) => [name, assembleUpstream(name, upstream, folder)]),
+    ),
+    routes: settings.routes.map(({ host, ...route }) => ({ ...(host !== undefined && { host }), ...route })),
+  });
+}
+
+function assembleServer(server: Settings['server'], folder: string): Config['server'] {
+  const { limits, tls, security } = server;
+  return {
+    publicUrl: server.publicUrl,
+    listen: server.listen,
+    ...(tls.certFile &&
+      tls.keyFile && { tls: { certFile: resolve(folder, tls.certFile), keyFile: resolve(folder, tls.keyFile) } }),
+    admin: server.admin,
+    trustedProxies: server.trustedProxies,
+    drainMs: server.drain,
+    limits: {
+      headerCount: limits.headerCount,
+      headerBytes: limits.headerBytes,
+      firstByteMs: limits.firstByte,
+      headersMs: limits.headers,
+      idleMs: limits.idle,
+      bodyIdleMs: limits.bodyIdle,
+      connections: limits.connections,
+      streamsPerConnection: limits.streamsPerConnection,
+    },
+    security,
+  };
+}
+
+function assembleAuth({ server, auth }: Settings, secrets: Secrets, folder: string): Config['auth'] {
+  const proxy = auth.httpProxyURL ?? auth.userAuth.httpProxyURL ?? auth.appAuth.externalAuthServer.httpProxyURL;
+  return {
+    grpcAuthorizationHeader: auth.grpcAuthorizationHeader,
+    httpAuthorizationHeader: auth.httpAuthorizationHeader,
+    authorizedUris: [...new Set([server.publicUrl, ...auth.authorizedUris])],
+    ...(proxy && { httpProxyURL: proxy }),
+    ...(auth.caFile && { caFile: resolve(folder, auth.caFile) }),
+    allowHttpIssuer: auth.allowHttpIssuer,
+    trustUnverifiedEmail: auth.trustUnverifiedEmail,
+    timeoutMs: auth.timeout,
+    userAuth: assembleUserAuth(auth.userAuth, secrets),
+    appAuth: assembleAppAuth(auth),
+  };
+}
+
+function assembleUserAuth(
+  { redirectUrl, openId, cookieSetting, idpQueryParameter }: Settings['auth']['userAuth'],
+  secrets: Secrets,
+): Config['auth']['userAuth'] {
+  return {
+    redirectUrl,
+    openId: {
+      clientId: openId.clientId,
+      ...(secrets.clientSecret && { clientSecret: secrets.clientSecret }),
+      baseUrl: openId.baseUrl,
+      ...(openId.issuerUrl && { issuerUrl: openId.issuerUrl }),
+      scopes: openId.scopes,
+    },
+    cookieSetting: {
+      sameSitePolicy: cookieSetting.sameSitePolicy,
+      ...(cookieSetting.domain && { domain: cookieSetting.domain.replace(/^\./, '').toLowerCase() }),
+    },
+    ...(idpQueryParameter && { idpQueryParameter }),
+  };
+}
+
+function assembleAppAuth({ userAuth, appAuth }: Settings['auth']): Config['auth']['appAuth'] {
+  const { externalAuthServer: external } = appAuth;
+  const { clientId, redirectUri, scopes, audience } = appAuth.thirdPartyConfig.flyteClient;
+  const baseUrl = external.baseUrl ?? userAuth.openId.baseUrl;
+  // flyteadmin reads a relative one as standing below the issuer, whether or not that ends in a slash.
+  const metadataUrl = external.metadataUrl && new URL(external.metadataUrl, baseUrl.replace(/\/?$/, '/')).href;
+  return {
+    externalAuthServer: {
+      baseUrl,
+      allowedAudience: external.allowedAudience,
+      ...(metadataUrl && { metadataUrl }),
+      retryAttempts: external.retryAttempts,
+      retryDelayMs: external.retryDelay,
+    },
+    thirdPartyConfig: { flyteClient: { clientId, redirectUri, scopes, ...(audience && { audience }) } },
+  };
+}
+
+function assembleUpstream(name: string, upstream: Settings['upstreams'][string], folder: string): Upstream {
+  return {
+    name,
+    ...upstream.url,
+    connectTimeoutMs: upstream.connectTimeout,
+    headersTimeoutMs: upstream.headersTimeout,
+    ...(upstream.caFile && { caFile: resolve(folder, upstream.caFile) }),
+  };
+}
+
+function deepFreeze<T>(value: T): T {
+  // A Secret guards its value itself; key bytes cannot be frozen.
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value;
+  Object.freeze(value);
+  for (const part of Object.values(value)) deepFreeze(part);
+  return value;
+}

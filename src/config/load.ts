@@ -1,0 +1,46 @@
+import { dirname, resolve } from 'node:path';
+import { findDisagreements } from './agreement.ts';
+import { assemble } from './assemble.ts';
+import { readBoundedText } from './bounded-file.ts';
+import type { Config } from './config.ts';
+import type { Mistake } from './mistake.ts';
+import { readSettings } from './read-settings.ts';
+import type { Settings } from './schema.ts';
+import { readSecrets } from './secret-files.ts';
+import { readYaml } from './yaml-file.ts';
+
+export type Loaded =
+  | { readonly kind: 'config'; readonly config: Config }
+  | { readonly kind: 'mistakes'; readonly mistakes: readonly Mistake[] };
+
+const maxBytes = 1_048_576;
+
+/**
+ * Reads one YAML file, at most 1 MiB, and the secret files it names.
+ *
+ * @param file relative paths inside it start from its folder
+ * @returns the settings, frozen, or everything that is wrong with them at once
+ */
+export async function loadConfig(file: string): Promise<Loaded> {
+  const read = await readBoundedText(file, maxBytes);
+  if ('trouble' in read)
+    return {
+      kind: 'mistakes',
+      mistakes: [{ path: [], expected: 'a settings file, at most 1 MiB', found: read.trouble }],
+    };
+  const folder = resolve(dirname(file));
+  const yaml = readYaml(read.text);
+  if (yaml.mistakes.length > 0) return { kind: 'mistakes', mistakes: yaml.mistakes };
+  const { draft, mistakes: unreadable } = readSettings(yaml.content);
+  // Something else altogether: what its settings would have been is not worth a word.
+  if (unreadable.some(({ path }) => path.length === 0)) return { kind: 'mistakes', mistakes: unreadable };
+  const { secrets, mistakes: unusable } = await readSecrets(draft, folder);
+  const mistakes = [...unreadable, ...findDisagreements(draft), ...unusable];
+  // Without mistakes nothing in the draft is missing.
+  if (mistakes.length === 0) return { kind: 'config', config: assemble(draft as Settings, secrets, folder) };
+  return { kind: 'mistakes', mistakes: mistakes.map((mistake) => locate(mistake, yaml.lineOf(mistake.path))) };
+}
+
+function locate(mistake: Mistake, line: number | undefined): Mistake {
+  return line === undefined ? mistake : { ...mistake, line };
+}

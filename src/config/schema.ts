@@ -1,0 +1,268 @@
+import { address, choice, count, duration, flag, line, listOf, mustBe, parsed, size } from './rows.ts';
+import { authFields } from './schema-auth.ts';
+import { type Draft, named, optional, rows, type Settled, section } from './setting.ts';
+import { parseOrigin, parseUpstreamUrl } from './urls.ts';
+import { parseHeaderPrefix, parseHostPattern, parseNetwork, parseRoutePath, parseToken } from './values.ts';
+
+/** A name that routes call an upstream by. */
+export const upstreamName = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+
+const file = (doc: string, example: string) =>
+  line({ doc, example, type: 'path', expects: "a path, absolute or from the settings file's folder", max: 1024 });
+
+const limits = section('What one caller may take up', {
+  headerCount: count({
+    doc: 'header fields of one request; more are refused',
+    default: 200,
+    min: 20,
+    max: 900,
+    unit: 'fields',
+  }),
+  headerBytes: size({ doc: 'bytes of one request head', default: '32KiB', min: '4KiB', max: '256KiB' }),
+  firstByte: duration({
+    doc: 'from the opening of a connection to its first byte',
+    default: '10s',
+    min: '1s',
+    max: '5m',
+  }),
+  headers: duration({
+    doc: 'from the first byte of a request to the end of its head',
+    default: '15s',
+    min: '1s',
+    max: '5m',
+  }),
+  idle: duration({
+    doc: 'between two requests of a connection; keep it over the 60s that nginx keeps idle connections',
+    default: '75s',
+    min: '1s',
+    max: '1h',
+  }),
+  bodyIdle: duration({
+    doc: 'a request body that makes no progress for so long is given up',
+    default: '60s',
+    min: '1s',
+    max: '1h',
+  }),
+  connections: count({
+    doc: 'open at once on the public port',
+    default: 20_000,
+    min: 10,
+    max: 1_000_000,
+    unit: 'connections',
+  }),
+  streamsPerConnection: count({
+    doc: 'HTTP/2 streams open at once on one connection',
+    default: 250,
+    min: 1,
+    max: 10_000,
+    unit: 'streams',
+  }),
+});
+
+const security = section(
+  "flyteadmin's own switches",
+  {
+    useAuth: mustBe({
+      doc: 'flyteadmin turns its sign-in on with it; here it is always on',
+      default: true,
+      why: 'a gateway that lets everybody in is no gateway: take it out of the way instead',
+    }),
+    insecureCookieHeader: flag({
+      doc: 'cookies without Secure: whoever listens on the network can take them; only for sign-in over http:',
+      default: false,
+    }),
+  },
+  {
+    secure: "TLS of flyteadmin's own port: here it is server.tls",
+    ssl: "TLS of flyteadmin's own port: here it is server.tls with certFile and keyFile",
+    auditAccess: 'every request is in the log already',
+    allowCors: 'the upstream answers CORS: leave the setting with it',
+    allowedOrigins: 'the upstream answers CORS: leave the setting with it',
+    allowedHeaders: 'the upstream answers CORS: leave the setting with it',
+  },
+);
+
+const server = section(
+  'Where to listen and how to behave there',
+  {
+    publicUrl: parsed({
+      doc: 'the origin that browsers and SDKs use; the first authorized URI',
+      type: 'origin',
+      expects: 'an origin such as https://flyte.example.com',
+      example: 'https://flyte.example.com',
+      parse: parseOrigin,
+    }),
+    listen: address({
+      doc: 'HTTP/1.1, WebSocket and cleartext HTTP/2 on one port; port 0 takes a free one',
+      default: '127.0.0.1:8080',
+    }),
+    tls: section('TLS on the public port, HTTP/1.1 and h2 by ALPN; without both files it is cleartext', {
+      certFile: optional(file('PEM, the certificate and its chain', 'tls.crt')),
+      keyFile: optional(file('PEM, its private key', 'tls.key')),
+    }),
+    admin: address({ doc: '/healthz, /readyz and /metrics; never on the public port', default: '127.0.0.1:9090' }),
+    trustedProxies: listOf(
+      parsed({
+        doc: 'whose X-Forwarded-* and X-Auth-Request-Redirect are believed; nobody by default',
+        type: 'network',
+        expects: 'a network such as 10.0.0.0/8',
+        parse: parseNetwork,
+      }),
+      { default: [], max: 100 },
+    ),
+    drain: duration({ doc: 'how long streams may go on after SIGTERM', default: '30s', min: '0s', max: '1h' }),
+    limits,
+    security,
+  },
+  {
+    httpPort: "flyteadmin's own port: here it is server.listen",
+    grpcPort: "flyteadmin's own port: here gRPC shares server.listen",
+    grpc: "flyteadmin's own port: here gRPC shares server.listen",
+    grpcServerReflection: 'reflection is passed on to the upstream',
+    readHeaderTimeoutSeconds: 'here it is server.limits.headers',
+    thirdPartyConfig: 'here it is auth.appAuth.thirdPartyConfig',
+    dataProxy: 'it stays with flyteadmin',
+    'kube-config': 'it stays with flyteadmin',
+    kubeClientConfig: 'it stays with flyteadmin',
+    master: 'it stays with flyteadmin',
+  },
+);
+
+const upstream = section('One upstream', {
+  url: parsed({
+    doc: 'http means HTTP/1.1, and cleartext h2 for gRPC callers; h2c always h2; https and h2 likewise over TLS; no path',
+    type: 'URL',
+    expects: 'a URL such as http://127.0.0.1:8090',
+    example: 'http://127.0.0.1:8090',
+    parse: parseUpstreamUrl,
+  }),
+  connectTimeout: duration({ doc: 'to open a connection', default: '5s', min: '10ms', max: '5m' }),
+  headersTimeout: duration({
+    doc: 'from the end of a request to the head of its answer; streams, once begun, have no limit',
+    default: '60s',
+    min: '100ms',
+    max: '1h',
+  }),
+  caFile: optional(file("PEM, in addition to the system's; for https and h2", 'upstream-ca.crt')),
+});
+
+const route = section('One route', {
+  host: optional(
+    parsed({
+      doc: 'exact, or *.example.com; without it every host',
+      type: 'host',
+      expects: 'a host such as flyte.example.com or *.apps.example.com',
+      example: 'flyte.example.com',
+      parse: parseHostPattern,
+    }),
+  ),
+  path: parsed({
+    doc: 'prefix, on segment borders',
+    type: 'path',
+    expects: 'a path prefix such as /api',
+    example: '/',
+    parse: parseRoutePath,
+  }),
+  upstream: line({
+    doc: 'name of an upstream',
+    type: 'name',
+    expects: 'the name of an upstream',
+    example: 'control-plane',
+    max: 63,
+    form: upstreamName,
+  }),
+  access: choice({
+    doc: 'with public no credential is examined, identity headers and bearer are stripped',
+    default: 'authenticated',
+    of: ['authenticated', 'public'],
+  }),
+});
+
+/** Every setting there is. */
+export const schema = section('The settings of flytegate: one file, no environment layer', {
+  server,
+  log: section('What is written to standard output', {
+    level: choice({ doc: 'the least level written', default: 'info', of: ['debug', 'info', 'warn', 'error'] }),
+    requests: flag({ doc: 'one line per forwarded request', default: true }),
+  }),
+  secretsDir: line({
+    doc: 'folder of secret files, named as flyteadmin names them',
+    default: '/etc/secrets',
+    type: 'path',
+    expects: "a folder, absolute or from the settings file's",
+    max: 1024,
+  }),
+  auth: section(
+    "flyteadmin's own section, pasted as it is; caFile, allowHttpIssuer, trustUnverifiedEmail and timeout are ours",
+    authFields(file),
+  ),
+  session: section('How long a person stays signed in', {
+    idle: duration({ doc: 'signed out after so long without a request', default: '8h', min: '1m', max: '30d' }),
+    absolute: duration({
+      doc: 'signed out so long after signing in, whatever happens; not under session.idle',
+      default: '7d',
+      min: '1m',
+      max: '90d',
+    }),
+    store: choice({
+      doc: 'cookie keeps it sealed with the browser, through restarts; memory in this process, for what does not fit in a cookie',
+      default: 'cookie',
+      of: ['cookie', 'memory'],
+    }),
+    maxSessions: count({
+      doc: 'kept at most by store: memory',
+      default: 100_000,
+      min: 100,
+      max: 10_000_000,
+      unit: 'sessions',
+    }),
+  }),
+  decisionCache: section('How long a yes may be reused', {
+    maxAge: duration({
+      doc: 'in this process; a token revoked elsewhere works for so long',
+      default: '60s',
+      min: '0s',
+      max: '15m',
+    }),
+    maxEntries: count({ doc: 'decisions kept', default: 100_000, min: 100, max: 10_000_000, unit: 'decisions' }),
+    maxBytes: size({ doc: 'memory of the decisions kept', default: '64MiB', min: '1MiB', max: '16GiB' }),
+    outside: duration({
+      doc: 'in an outside cache such as nginx; signing out takes up to so long there',
+      default: '10s',
+      min: '0s',
+      max: '5m',
+    }),
+  }),
+  identityHeaders: section('What upstreams are told about the caller', {
+    strip: listOf(
+      parsed({
+        doc: 'header names beginning so are removed from requests, besides the built-in ones',
+        type: 'prefix',
+        expects: 'the beginning of header names, such as x-corp-user-',
+        parse: parseHeaderPrefix,
+      }),
+      { default: [], max: 50 },
+    ),
+    claims: listOf(
+      parsed({
+        doc: 'claims shown as X-User-Claim-<name>',
+        type: 'claim',
+        expects: 'a claim whose name can stand in a header name',
+        parse: parseToken,
+      }),
+      { default: [], max: 20 },
+    ),
+  }),
+  upstreams: named('The services behind the gateway, by name', { max: 1000, exampleName: 'control-plane' }, upstream),
+  routes: rows(
+    'Which request goes where: the exact host, else the longest wildcard, else routes for every host; among those the longest path',
+    10_000,
+    route,
+  ),
+});
+
+/** The file's values, valid, in base units, under the file's own names. */
+export type Settings = Settled<typeof schema>;
+
+/** The same of a file that may have mistakes. */
+export type SettingsDraft = Draft<typeof schema>;

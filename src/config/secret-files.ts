@@ -1,0 +1,151 @@
+import { resolve } from 'node:path';
+import { readBoundedText } from './bounded-file.ts';
+import type { CookieKey } from './config.ts';
+import { pairKeys, readKeyFile } from './cookie-keys.ts';
+import type { Mistake, Path } from './mistake.ts';
+import type { SettingsDraft } from './schema.ts';
+import { secretNames } from './schema-auth.ts';
+import { Secret } from './secret.ts';
+
+/** What the files beside the settings hold. */
+export interface Secrets {
+  /** Absent for a public client. */
+  readonly clientSecret?: Secret;
+  readonly cookieKeys: readonly CookieKey[];
+}
+
+const maxSecretBytes = 65_536;
+const maxPemBytes = 1_048_576;
+const userAuthPath = ['auth', 'userAuth'];
+
+/**
+ * Reads the client secret and the cookie keys, and makes sure that certificates are there. Every mistake is told, none of
+ * them with a word of what a file holds.
+ *
+ * @param folder that relative paths start from
+ */
+export async function readSecrets(
+  draft: SettingsDraft,
+  folder: string,
+): Promise<{ secrets: Secrets; mistakes: readonly Mistake[] }> {
+  const mistakes: Mistake[] = [];
+  const clientSecret = await readClientSecret(draft, folder, mistakes);
+  const cookieKeys = await readCookieKeys(draft, folder, mistakes);
+  await checkPemFiles(draft, folder, mistakes);
+  return { secrets: { ...(clientSecret && { clientSecret }), cookieKeys }, mistakes };
+}
+
+/** A file that a setting names. */
+interface NamedFile {
+  /** Of the setting. */
+  readonly path: Path;
+  readonly file: string;
+  /** How the file is called in a message; empty where a secret may have been pasted instead of its name. */
+  readonly shown: string;
+  readonly hint: string;
+}
+
+async function readClientSecret(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<Secret | undefined> {
+  const { clientSecretFile, clientSecretName } = draft.auth.userAuth.openId;
+  const hint = 'a public client, which has no secret, is declared by clientSecretName: ""';
+  const path = [...userAuthPath, 'openId', clientSecretFile ? 'clientSecretFile' : 'clientSecretName'];
+  const named = clientSecretFile
+    ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
+    : inSecretsDir(draft, folder, { path, name: clientSecretName, hint });
+  const text = named && (await readFileOf(named, maxSecretBytes, mistakes));
+  if (text === undefined) return undefined;
+  const secret = text.replace(/\r?\n$/, '');
+  if (secret !== '' && !/\p{Cc}/u.test(secret)) return new Secret(secret);
+  const found = secret === '' ? 'an empty file' : 'several lines or control characters';
+  mistakes.push({ path, expected: 'a file with one line, the client secret', found, hint });
+  return undefined;
+}
+
+async function readCookieKeys(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<readonly CookieKey[]> {
+  const { cookieHashKeySecretName, cookieBlockKeySecretName } = draft.auth.userAuth;
+  const hint = 'flytegate keygen --dir makes key files';
+  const hashPath = [...userAuthPath, 'cookieHashKeySecretName'];
+  const blockPath = [...userAuthPath, 'cookieBlockKeySecretName'];
+  const hashFile = inSecretsDir(draft, folder, { path: hashPath, name: cookieHashKeySecretName, hint });
+  const blockFile = inSecretsDir(draft, folder, { path: blockPath, name: cookieBlockKeySecretName, hint });
+  const hashes = hashFile && (await readKeys(hashFile, 'hash', mistakes));
+  const blocks = blockFile && (await readKeys(blockFile, 'block', mistakes));
+  if (!hashes || !blocks) return [];
+  const pairs = pairKeys(hashes, blocks);
+  if (pairs) return pairs;
+  const expected = 'as many block keys as hash keys, paired line by line';
+  mistakes.push({ path: blockPath, expected, found: `${blocks.length} for ${hashes.length}` });
+  return [];
+}
+
+async function readKeys(
+  named: NamedFile,
+  role: 'hash' | 'block',
+  mistakes: Mistake[],
+): Promise<readonly Secret<Uint8Array>[] | undefined> {
+  const text = await readFileOf(named, maxSecretBytes, mistakes);
+  if (text === undefined) return undefined;
+  const read = readKeyFile(text, role);
+  if (read.kind === 'keys') return read.keys;
+  const { path, hint } = named;
+  mistakes.push(...read.found.map((found) => ({ path, expected: read.expected, found, hint })));
+  return undefined;
+}
+
+async function checkPemFiles(draft: SettingsDraft, folder: string, mistakes: Mistake[]): Promise<void> {
+  const certificate = { mark: '-----BEGIN CERTIFICATE-----', holds: 'a certificate' };
+  const { certFile, keyFile } = draft.server.tls;
+  const files = [
+    { path: ['server', 'tls', 'certFile'], file: certFile, ...certificate },
+    { path: ['server', 'tls', 'keyFile'], file: keyFile, mark: 'PRIVATE KEY-----', holds: 'a private key' },
+    { path: ['auth', 'caFile'], file: draft.auth.caFile, ...certificate },
+    ...Object.entries(draft.upstreams).map(([name, { caFile }]) => ({
+      path: ['upstreams', name, 'caFile'],
+      file: caFile,
+      ...certificate,
+    })),
+  ];
+  for (const { path, file, mark, holds } of files) {
+    if (!file) continue;
+    const text = await readFileOf({ path, file: resolve(folder, file), shown: file, hint: '' }, maxPemBytes, mistakes);
+    if (text !== undefined && !text.includes(mark))
+      mistakes.push({ path, expected: `a PEM file with ${holds}`, found: 'a file without one' });
+  }
+}
+
+function inSecretsDir(
+  draft: SettingsDraft,
+  folder: string,
+  secret: { path: Path; name: string | undefined; hint: string },
+): NamedFile | undefined {
+  const { path, name, hint } = secret;
+  if (!draft.secretsDir || !name) return undefined;
+  // Only a name of our own is surely no secret.
+  const isOurs = Object.values(secretNames).some((known) => known === name);
+  return {
+    path,
+    hint,
+    file: resolve(folder, draft.secretsDir, name),
+    shown: isOurs ? `${name} in ${draft.secretsDir}` : '',
+  };
+}
+
+async function readFileOf(
+  { path, file, shown, hint }: NamedFile,
+  max: number,
+  mistakes: Mistake[],
+): Promise<string | undefined> {
+  const read = await readBoundedText(file, max);
+  if ('text' in read) return read.text;
+  const found = shown === '' ? read.trouble : `${read.trouble}: ${shown}`;
+  mistakes.push({ path, expected: 'a text file that can be read', found, ...(hint && { hint }) });
+  return undefined;
+}
