@@ -6,9 +6,13 @@ export const failureCodes = {
   // The request as it arrived
   target_refused: 'the request target could be read in two ways (dot segments, encoded slashes, control bytes …)',
   method_refused: 'the method is never forwarded (CONNECT, TRACE)',
+  request_malformed:
+    'the request breaks HTTP (no Host or a malformed one, an unknown transfer coding, method or expectation)',
   header_repeated: 'a header that must be single (Host, a credential) came more than once',
-  headers_too_many: 'the request carried more header fields than server.limits allows',
+  headers_too_many: 'the request carried more header fields, or bytes of them, than server.limits allows',
   host_mismatch: 'the request named two different hosts',
+  host_unknown:
+    'one of the gateway’s own URLs was asked for on a host that is neither an authorized URI nor named by a route',
   route_unknown: 'no route matches the host and path',
   // Who is asking
   credentials_differ: 'two different bearer tokens came in one request',
@@ -37,7 +41,6 @@ export const failureCodes = {
   login_loop: 'sign-in succeeded several times in a row but no session came back: cookies are blocked or overwritten',
   login_method: 'sign-in pages are opened by navigation, with GET',
   session_too_large: 'the session does not fit in one cookie: use session.store: memory or fewer claims',
-  logout_confirm: 'another site asked to sign this person out: they have to say so themselves',
   // Passing it on
   upstream_unreachable: 'no connection to the upstream could be made',
   upstream_timeout: 'the upstream did not answer in time',
