@@ -18,13 +18,16 @@ export interface LogOutput {
 }
 
 /**
- * JSON lines, buffered up to 16 KiB or one second; warnings and errors flush at once.
+ * JSON lines, buffered up to 16 kB or one second; warnings and errors flush at once.
  *
  * @param needs.level  the least level that is written
  * @param needs.stream where to, instead of standard output
  */
-export function createLog(needs: { level: 'debug' | 'info' | 'warn' | 'error'; stream?: DestinationStream }): LogOutput {
-  const sink = needs.stream ?? destination({ dest: 1, sync: false, minLength: 16_384, periodicFlush: 1000 });
+export function createLog(needs: {
+  level: 'debug' | 'info' | 'warn' | 'error';
+  stream?: DestinationStream;
+}): LogOutput {
+  const sink = needs.stream ?? destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 1000 });
   const flush = () => {
     if ('flushSync' in sink && typeof sink.flushSync === 'function') sink.flushSync();
   };

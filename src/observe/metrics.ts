@@ -1,3 +1,6 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
 /** How a request of the public port ended. */
 export type RequestOutcome =
   | 'forwarded'
@@ -9,7 +12,7 @@ export type RequestOutcome =
   | 'not_found'
   | 'upstream_failed';
 
-/** What is counted. Plain numbers on the hot path; names and labels are given when the page is read. */
+/** What is counted. */
 export interface Metrics {
   request(outcome: RequestOutcome): void;
   decision(outcome: 'hit' | 'miss' | 'allowed' | 'refused' | 'unavailable'): void;
@@ -20,4 +23,90 @@ export interface Metrics {
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
   /** The page in Prometheus' text format. */
   page(): Promise<{ readonly contentType: string; readonly body: string }>;
+}
+
+/** Counts for one gateway; nothing global, so that several can live in one process. */
+export function createMetrics(): Metrics & { /** Stops measuring the event loop. */ stop(): void } {
+  const registry = new Registry();
+  const requests = createTally(
+    registry,
+    'flytegate_requests_total',
+    'Requests of the public port by how they ended',
+    'outcome',
+  );
+  const decisions = createTally(
+    registry,
+    'flytegate_decisions_total',
+    'Auth decisions: cache hits and misses, and what was decided',
+    'outcome',
+  );
+  const signIns = createTally(registry, 'flytegate_sign_ins_total', 'Sign-ins by how far they came', 'outcome');
+  const signOuts = createTally(registry, 'flytegate_sign_outs_total', 'Sessions ended by their person', 'outcome');
+  const renewals = createTally(
+    registry,
+    'flytegate_renewals_total',
+    'Session renewals asked of the provider',
+    'outcome',
+  );
+  const upstreams = new Histogram({
+    name: 'flytegate_upstream_seconds',
+    help: 'Time from sending a request to the head of the answer',
+    labelNames: ['upstream', 'outcome'],
+    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
+    registers: [registry],
+  });
+  const stopMeasuring = measureProcess(registry);
+  return {
+    request: requests,
+    decision: decisions,
+    signIn: signIns,
+    signOut: () => signOuts('finished'),
+    renewal: renewals,
+    upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
+    page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
+    stop: stopMeasuring,
+  };
+}
+
+/** A counter with one label that costs one map look-up on the hot path; prom-client hears the sums when it is read. */
+function createTally(registry: Registry, name: string, help: string, label: string): (value: string) => void {
+  const sums = new Map<string, number>();
+  new Counter({
+    name,
+    help,
+    labelNames: [label],
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const [value, sum] of sums) this.inc({ [label]: value }, sum);
+    },
+  });
+  return (value) => {
+    sums.set(value, (sums.get(value) ?? 0) + 1);
+  };
+}
+
+function measureProcess(registry: Registry): () => void {
+  const delay = monitorEventLoopDelay({ resolution: 20 });
+  delay.enable();
+  new Gauge({
+    name: 'flytegate_event_loop_lag_seconds',
+    help: 'Lag of the event loop since the page was last read',
+    labelNames: ['quantile'],
+    registers: [registry],
+    collect() {
+      for (const quantile of [50, 99, 100])
+        this.set({ quantile: String(quantile / 100) }, delay.percentile(quantile) / 1e9);
+      delay.reset();
+    },
+  });
+  new Gauge({
+    name: 'flytegate_memory_bytes',
+    help: 'Resident memory of the process',
+    registers: [registry],
+    collect() {
+      this.set(process.memoryUsage.rss());
+    },
+  });
+  return () => delay.disable();
 }
