@@ -12,6 +12,8 @@ export interface PersonClaims {
   readonly email_verified?: boolean;
   readonly picture?: string;
   readonly groups?: readonly string[];
+  /** Further claims, only those that `identityHeaders.claims` names. */
+  readonly additional?: Readonly<Record<string, string | number | boolean | readonly string[]>>;
 }
 
 /** A signed-in person between requests. Times are milliseconds since the epoch. */
