@@ -1,19 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { JWTVerifyGetKey } from 'jose';
+import type { Clock, Millis } from '../config/units.ts';
+import { Failure } from '../failure.ts';
+import type { Log } from '../observe/log.ts';
+import { discover, type ProviderMetadata } from './discovery.ts';
+import { createKept } from './kept.ts';
+import { createKeys } from './keys.ts';
+import type { Outbound } from './outbound.ts';
 
-/** An identity provider as its metadata describes it (OpenID Connect Discovery §3, RFC 8414 §2). */
-export interface ProviderMetadata {
-  readonly issuer: string;
-  readonly authorization_endpoint?: string;
-  readonly token_endpoint?: string;
-  readonly userinfo_endpoint?: string;
-  readonly jwks_uri?: string;
-  readonly end_session_endpoint?: string;
-  readonly revocation_endpoint?: string;
-  readonly authorization_response_iss_parameter_supported?: boolean;
-  readonly [name: string]: unknown;
-}
+export type { ProviderMetadata } from './discovery.ts';
 
 export interface Provider {
+  /** Exactly what tokens must name as their issuer. */
+  readonly issuer: string;
   /**
    * The metadata: fetched when first asked for, kept fresh; the last good copy outlives an outage.
    * @throws {Failure} `issuer_unreachable`
@@ -28,4 +27,69 @@ export interface Provider {
   readonly keys: JWTVerifyGetKey;
   /** Whether metadata and keys are at hand, for `/readyz`'s body. */
   readonly ready: { readonly metadata: boolean; readonly keys: boolean };
+  /** Fetches both before anybody needs them. Never throws: what fails is logged where it happens, and tried again when asked for. */
+  warmUp(): void;
+}
+
+/** Nobody who waits for metadata waits through further attempts once so long has passed. */
+const patienceMs: Millis = 15_000;
+
+/**
+ * @param needs.baseUrl       where discovery is asked; exact, trailing slash and all
+ * @param needs.issuerUrl     the issuer's name, when `baseUrl` is an internal address of it; endpoints that the metadata
+ * names are used as they are
+ * @param needs.metadataUrl   of the metadata document, when it is at no well-known place
+ * @param needs.retryAttempts attempts in all for one fetch of the metadata, at least 1; none begins after 15 s
+ * @param needs.retryDelayMs  between two attempts
+ */
+export function createProvider(needs: {
+  baseUrl: string;
+  issuerUrl?: string;
+  metadataUrl?: string;
+  retryAttempts: number;
+  retryDelayMs: Millis;
+  outbound: Outbound;
+  now: Clock;
+  log: Log;
+}): Provider {
+  const issuer = needs.issuerUrl ?? needs.baseUrl;
+  const metadata = createKept({
+    fetch: () => persistently(() => discover({ ...needs, issuer }), needs),
+    now: needs.now,
+    onTrouble: (cause) => needs.log.warn('provider.metadata_failed', { issuer, cause }),
+  });
+  const keys = createKeys({
+    jwksUri: async () => {
+      const uri = (await metadata.get()).jwks_uri;
+      if (uri === undefined) throw new Failure('keys_unreachable', 'the metadata names no jwks_uri');
+      return uri;
+    },
+    outbound: needs.outbound,
+    now: needs.now,
+    onTrouble: (cause) => needs.log.warn('provider.keys_failed', { issuer, cause }),
+  });
+  return {
+    issuer,
+    metadata: metadata.get,
+    keys: keys.find,
+    get ready() {
+      return { metadata: metadata.copy !== undefined, keys: keys.atHand };
+    },
+    warmUp: keys.warmUp,
+  };
+}
+
+async function persistently<T>(
+  attempt: () => Promise<T>,
+  limits: { retryAttempts: number; retryDelayMs: Millis; now: Clock },
+): Promise<T> {
+  const until = limits.now() + patienceMs;
+  for (let left = limits.retryAttempts; ; left -= 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (left <= 1 || limits.now() + limits.retryDelayMs > until) throw error;
+      await pause(limits.retryDelayMs);
+    }
+  }
 }

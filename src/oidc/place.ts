@@ -1,0 +1,43 @@
+import type { OidcRequest } from './outcome.ts';
+import { readParameter } from './query.ts';
+import { type ReturnTo, returnTo } from './return-to.ts';
+
+/** Where a request asks its browser to be sent in the end. */
+export type Place = ReturnTo | { readonly kind: 'unasked' };
+
+/** Judges places by the authorized URIs. */
+export interface Places {
+  /** `redirect_url` of a request, else what a trusted proxy says (`X-Auth-Request-Redirect`). Given twice it is refused. */
+  asked(request: OidcRequest): Place;
+  /** The place itself, if somebody may be sent there after signing in; the settings' one otherwise. */
+  afterSignIn(place: string, origin: string): string;
+  /** Whether a place that was sealed earlier may still be gone to: settings change. */
+  stillAllowed(place: string): boolean;
+}
+
+/** @param needs.redirectUrl where a person goes who wanted nothing: a path, or a URL under an authorized URI */
+export function createPlaces(needs: { authorizedUris: readonly string[]; redirectUrl: string }): Places {
+  const judge = (value: string, origin: string) => returnTo(value, origin, needs.authorizedUris);
+  const fallback = (origin: string): string => {
+    const place = judge(needs.redirectUrl, origin);
+    return place.kind === 'allowed' && !isOurStep(place.to) ? place.to : `${origin}/`;
+  };
+  return {
+    asked: (request) => {
+      const parameter = readParameter(new URLSearchParams(request.query), 'redirect_url');
+      if (parameter.kind === 'repeated') return { kind: 'refused' };
+      const value = parameter.kind === 'single' ? parameter.value : request.proxiedReturnTo || undefined;
+      return value === undefined ? { kind: 'unasked' } : judge(value, request.origin);
+    },
+    afterSignIn: (place, origin) => {
+      const judged = judge(place, origin);
+      return judged.kind === 'allowed' && !isOurStep(judged.to) ? judged.to : fallback(origin);
+    },
+    stillAllowed: (place) => !place.startsWith('/') && judge(place, '').kind === 'allowed',
+  };
+}
+
+/** Signing in in order to sign in, or to sign out, would go round in circles. */
+function isOurStep(place: string): boolean {
+  return /^https?:\/\/[^/]+\/(?:login|callback|logout)(?:[?#]|$)/.test(place);
+}

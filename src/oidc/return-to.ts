@@ -1,0 +1,64 @@
+/** Where a browser may be sent: a whole URL under an authorized URI, or not at all. */
+export type ReturnTo =
+  | { readonly kind: 'allowed'; readonly to: string }
+  /** Harmless, but longer than the state parameter may carry. */
+  | { readonly kind: 'too-long' }
+  | { readonly kind: 'refused' };
+
+/** Bytes. A `state` parameter that holds more would not fit in nginx's buffer for our answer. */
+export const longestReturnTo = 1024;
+
+/**
+ * Judges where someone asks to be sent after signing in or out.
+ *
+ * A value that begins with exactly one `/` is a place on the origin the request came to; anything else must be a URL under
+ * an authorized URI. What is judged is the value itself, before any URL parser has tidied it: parsers drop tabs, turn `\`
+ * into `/` and read other dots as dots, and browsers do not agree with each other about it.
+ *
+ * @param value      after one percent-decoding (as a query parameter is), otherwise as it came
+ * @param origin     the authorized URI that the request came to
+ * @param authorized every authorized URI: origins without a trailing slash
+ */
+export function returnTo(value: string, origin: string, authorized: readonly string[]): ReturnTo {
+  if (!isPlain(value)) return { kind: 'refused' };
+  const place = value.startsWith('/') ? { origin, path: value } : placeOf(value, authorized);
+  if (!place || !isSafePath(place.path)) return { kind: 'refused' };
+  const to = place.origin + place.path;
+  return to.length > longestReturnTo ? { kind: 'too-long' } : { kind: 'allowed', to };
+}
+
+/** Printable ASCII without space and `\`, and no encoded CR, LF or NUL: nothing that two readers take for different things. */
+function isPlain(value: string): boolean {
+  return /^[\x21-\x5b\x5d-\x7e]+$/.test(value) && !/%(?:25)*0[0ad]/i.test(value);
+}
+
+const absolute = /^(https?:\/\/(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?)([/?#].*)?$/i;
+
+function placeOf(value: string, authorized: readonly string[]): { origin: string; path: string } | undefined {
+  const [, written, rest = '/'] = absolute.exec(value) ?? [];
+  const origin = written === undefined ? undefined : URL.parse(written)?.origin;
+  if (origin === undefined || !authorized.includes(origin)) return undefined;
+  return { origin, path: rest.startsWith('/') ? rest : `/${rest}` };
+}
+
+/**
+ * Begins with one slash, and keeps to this origin however often somebody on the way decodes it. Dot segments are refused
+ * with the rest: `/..//evil.test` is one slash away from another host.
+ */
+function isSafePath(path: string): boolean {
+  let decoded = path.replace(/[?#].*$/, '');
+  for (let round = 0; round < 4; round += 1) {
+    if (decoded.startsWith('//') || /[^\x20-\x5b\x5d-\x7e]/.test(decoded)) return false;
+    if (/\/\.\.?(?:[/;]|$)/.test(decoded)) return false;
+    const next = decodeAscii(decoded);
+    if (next === decoded) return true;
+    decoded = next;
+  }
+  // Encoded more often than any honest address is.
+  return false;
+}
+
+/** Decodes what stands for ASCII; other bytes, and a `%` that begins no escape, stay as they are. */
+function decodeAscii(text: string): string {
+  return text.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
