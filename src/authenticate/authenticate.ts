@@ -6,14 +6,32 @@ import type { Identity } from './identity.ts';
 
 /** What proof said about one credential. */
 export type Authentication =
-  | { readonly kind: 'proven'; readonly identity: Identity; readonly until: Millis; readonly renewedCookie?: string }
+  | {
+      readonly kind: 'proven';
+      readonly identity: Identity;
+      readonly until: Millis;
+      readonly renewedCookie?: string;
+    }
   | {
       readonly kind: 'rejected';
-      readonly why: 'token_malformed' | 'token_untrusted' | 'token_expired' | 'session_unreadable' | 'session_expired' | 'session_revoked';
+      readonly why: RejectionReason;
+      /** The same credential may fare better in a moment (a key just rotated in, a clock ahead): not to be remembered. */
+      readonly passing?: true;
     }
   | { readonly kind: 'unavailable'; readonly cause: Failure };
 
-export type Authenticate = (credential: Extract<Credential, { kind: 'bearer' | 'session' }>) => Promise<Authentication>;
+export type RejectionReason =
+  | 'token_malformed'
+  | 'token_untrusted'
+  | 'token_expired'
+  | 'session_unreadable'
+  | 'session_expired'
+  | 'session_revoked';
+
+/** A credential that proof can be asked about. */
+export type Provable = Extract<Credential, { kind: 'bearer' | 'session' }>;
+
+export type Authenticate = (credential: Provable) => Promise<Authentication>;
 
 /** Renews a session once however many ask; given by `oidc/renew.ts`. Never throws. */
 export type Renew = (session: Session) => Promise<Renewal>;
@@ -22,3 +40,12 @@ export type Renewal =
   | { readonly kind: 'renewed'; readonly session: Session }
   | { readonly kind: 'refused' } // the provider said invalid_grant: the session is over
   | { readonly kind: 'failed'; readonly cause: Failure }; // could not ask: the session stands as long as its access token
+
+/** Asks each kind of credential's own proof. */
+export function createAuthenticate(needs: {
+  token: (token: string) => Promise<Authentication>;
+  session: (cookie: string) => Promise<Authentication>;
+}): Authenticate {
+  return (credential) =>
+    credential.kind === 'bearer' ? needs.token(credential.token) : needs.session(credential.cookie);
+}
