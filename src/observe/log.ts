@@ -35,7 +35,6 @@ export function createLog(needs: {
     {
       level: needs.level,
       base: null,
-      messageKey: 'event',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { cause: describeCause },
@@ -47,14 +46,14 @@ export function createLog(needs: {
 
 function writeThrough(logger: Logger, flush: () => void): Log {
   return {
-    debug: (event, facts = {}) => logger.debug(facts, event),
-    info: (event, facts = {}) => logger.info(facts, event),
-    warn: (event, facts = {}) => {
-      logger.warn(facts, event);
+    debug: (event, facts) => logger.debug({ event, ...facts }),
+    info: (event, facts) => logger.info({ event, ...facts }),
+    warn: (event, facts) => {
+      logger.warn({ event, ...facts });
       flush();
     },
-    error: (event, facts = {}) => {
-      logger.error(facts, event);
+    error: (event, facts) => {
+      logger.error({ event, ...facts });
       flush();
     },
   };

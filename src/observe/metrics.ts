@@ -86,8 +86,16 @@ function createTally(registry: Registry, name: string, help: string, label: stri
   };
 }
 
+/** Milliseconds between two samples of the event loop. */
+const samplingMs = 20;
+
+/** What is measured is the time from one sample to the next: the lag is what it took longer than planned. */
+function lagOf(intervalNs: number): number {
+  return Math.max(0, intervalNs / 1e9 - samplingMs / 1000);
+}
+
 function measureProcess(registry: Registry): () => void {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
+  const delay = monitorEventLoopDelay({ resolution: samplingMs });
   delay.enable();
   new Gauge({
     name: 'flytegate_event_loop_lag_seconds',
@@ -96,7 +104,7 @@ function measureProcess(registry: Registry): () => void {
     registers: [registry],
     collect() {
       for (const quantile of [50, 99, 100])
-        this.set({ quantile: String(quantile / 100) }, delay.percentile(quantile) / 1e9);
+        this.set({ quantile: String(quantile / 100) }, lagOf(delay.percentile(quantile)));
       delay.reset();
     },
   });
