@@ -27,8 +27,11 @@ export interface Exchange {
   /** When the head was complete: milliseconds of `performance.now()`. */
   readonly startedAt: number;
   /**
-   * Sends a complete reply; for a refused upgrade writes the response and closes the socket. A request body that nobody
-   * read closes the HTTP/1.1 connection. Does nothing when the caller is already gone. HEAD gets no body.
+   * Sends a complete reply; for a refused upgrade writes the response and closes the socket. A request body that is still
+   * on its way ends the HTTP/1.1 connection, unless it is so short that discarding it costs less; in HTTP/2 it is
+   * cancelled. Does nothing when the caller is already gone or was answered. HEAD gets no body.
+   *
+   * @throws {TypeError} for a field that cannot be written: a mistake in the gateway
    */
   send(reply: Reply): void;
 }

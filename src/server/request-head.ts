@@ -42,7 +42,8 @@ export class Fields {
   all(name: string): readonly string[] {
     const names = this.#lowerNames();
     const values: string[] = [];
-    for (let at = names.indexOf(name); at !== -1; at = names.indexOf(name, at + 1)) values.push(this.raw[2 * at + 1] ?? '');
+    for (let at = names.indexOf(name); at !== -1; at = names.indexOf(name, at + 1))
+      values.push(this.raw[2 * at + 1] ?? '');
     return values;
   }
 

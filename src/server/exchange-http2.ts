@@ -1,0 +1,63 @@
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Exchange, Reply, Wire } from './exchange.ts';
+import { type Framing, readFraming } from './framing.ts';
+import { Referenced } from './reference.ts';
+import { Fields, type RequestHead } from './request-head.ts';
+import { assertWritable } from './writable-field.ts';
+
+/** One HTTP/2 request. */
+export class Http2Exchange extends Referenced implements Exchange {
+  readonly head: RequestHead;
+  readonly wire: Extract<Wire, { kind: 'http2' }>;
+
+  constructor(
+    wire: { readonly stream: ServerHttp2Stream; readonly headers: IncomingHttpHeaders },
+    head: RequestHead,
+    newReference: () => string,
+  ) {
+    super(newReference);
+    this.wire = { kind: 'http2', stream: wire.stream, headers: wire.headers };
+    this.head = head;
+  }
+
+  send(reply: Reply): void {
+    const { stream } = this.wire;
+    if (stream.destroyed || stream.closed || stream.headersSent) return;
+    // Node joins names and values with NUL bytes before it hands them on, so it would not notice one inside a value.
+    assertWritable(reply.fields);
+    const body = reply.body ?? '';
+    const fields = [':status', String(reply.status), ...reply.fields];
+    if (reply.status !== 204 && reply.status !== 304) fields.push('content-length', String(Buffer.byteLength(body)));
+    const isBodiless = body.length === 0 || this.head.method === 'HEAD' || reply.status === 204 || reply.status === 304;
+    stream.respond(fields, { endStream: isBodiless });
+    if (!isBodiless) stream.end(typeof body === 'string' ? body : Buffer.from(body));
+  }
+}
+
+/** What arrived, from the flat list of fields as they came in: pseudo-header fields first (RFC 9113 §8.3). */
+export function headOfStream(
+  raw: readonly string[],
+  connection: { readonly encrypted: boolean; readonly peer: string },
+): { readonly head: RequestHead; readonly framing: Framing } {
+  let method = '';
+  let target = '';
+  let authority: string | undefined;
+  let at = 0;
+  for (; raw[at]?.startsWith(':'); at += 2) {
+    const value = raw[at + 1] ?? '';
+    if (raw[at] === ':method') method = value;
+    else if (raw[at] === ':path') target = value;
+    else if (raw[at] === ':authority') authority = value;
+  }
+  const fields = raw.slice(at);
+  const framing = readFraming(fields);
+  const head = {
+    method,
+    target,
+    authority: authority ?? framing.host,
+    version: '2',
+    ...connection,
+    fields: new Fields(fields),
+  } as const;
+  return { head, framing };
+}

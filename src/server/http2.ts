@@ -1,0 +1,131 @@
+import {
+  constants,
+  createServer,
+  type Http2Server,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import { faultOf } from './admission.ts';
+import { Http2Exchange, headOfStream } from './exchange-http2.ts';
+import type { Fault } from './framing.ts';
+import type { Protocol, ProtocolNeeds } from './http1.ts';
+import { resetWhenStalled } from './http2-stall.ts';
+
+/** Bytes of a body that may be on their way before anybody reads them: of one stream, and of all of a connection. */
+const streamWindow = 256 * 1024;
+const connectionWindow = 1024 * 1024;
+
+/** What is known of a connection. */
+interface Connection {
+  readonly session: Http2Session;
+  readonly peer: string;
+  /** Requests that the handler still has in hand: a stream that its caller reset may be among them. */
+  unfinished: number;
+}
+
+/** Serves HTTP/2, whether by prior knowledge or by ALPN. */
+export function createHttp2(needs: ProtocolNeeds): Protocol {
+  const server = createNodeServer(needs);
+  const connections = new Map<Http2Session, Connection>();
+  let isDraining = false;
+
+  server.on('session', (session) => {
+    const connection: Connection = { session, peer: session.socket.remoteAddress ?? '', unfinished: 0 };
+    connections.set(session, connection);
+    session.once('close', () => connections.delete(session));
+    session.setLocalWindowSize(connectionWindow);
+    session.setTimeout(needs.limits.idleMs, () => {
+      if (connection.unfinished === 0) session.destroy();
+    });
+    if (isDraining) session.close();
+  });
+  server.on('sessionError', (cause) => needs.log.debug('connection.broken', { cause }));
+  server.on('stream', (stream, headers, _flags, raw) => {
+    // A reset by the caller is no news, but an unheard error would end the process.
+    stream.on('error', () => undefined);
+    const connection = stream.session && connections.get(stream.session);
+    if (connection && !stream.destroyed) serve(needs, connection, { stream, headers, raw });
+  });
+  return {
+    accept: (socket) => {
+      // Nothing in HTTP/2 can follow the end of what a client sends.
+      socket.allowHalfOpen = false;
+      server.emit('connection', socket);
+    },
+    drain: () => {
+      isDraining = true;
+      for (const session of connections.keys()) session.close();
+    },
+    close: () => server.close(),
+  };
+}
+
+/** A request as Node hands it over. */
+interface Arrived {
+  readonly stream: ServerHttp2Stream;
+  readonly headers: IncomingHttpHeaders;
+  readonly raw: readonly string[];
+}
+
+function serve(needs: ProtocolNeeds, connection: Connection, { stream, headers, raw }: Arrived): void {
+  // Open streams are bounded by the settings; those that were opened, reset and are still being worked on, here.
+  if (connection.unfinished >= 2 * needs.limits.streamsPerConnection) {
+    stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    return;
+  }
+  const { head, framing } = headOfStream(raw, { encrypted: needs.encrypted, peer: connection.peer });
+  const exchange = new Http2Exchange({ stream, headers }, head, needs.newReference);
+  const fault =
+    faultOfSize(raw, needs.limits.headerBytes) ??
+    faultOf(head, framing, needs.limits.headerCount) ??
+    faultOfExpectation(exchange, stream);
+  if (fault) {
+    needs.entrance.refuse(exchange, fault);
+    return;
+  }
+  const finished = needs.entrance.pass(exchange);
+  if (finished) {
+    connection.unfinished += 1;
+    finished.then(() => {
+      connection.unfinished -= 1;
+    });
+  }
+  if (!stream.writableEnded) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
+}
+
+function createNodeServer({ limits }: ProtocolNeeds): Http2Server {
+  return createServer({
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: limits.streamsPerConnection,
+      initialWindowSize: streamWindow,
+      maxHeaderListSize: limits.headerBytes,
+    },
+    // So many more than the limit get an answer that says so; from there on, the stream is reset unread.
+    maxHeaderListPairs: 2 * limits.headerCount + 8,
+    maxSettings: 32,
+    maxSessionMemory: 10,
+    maxSessionInvalidFrames: 100,
+    maxSessionRejectedStreams: 100,
+    // Cancelling is a client's right: a thousand at once, then 33 a second. Beyond that the connection is closed.
+    streamResetBurst: 1000,
+    streamResetRate: 33,
+  });
+}
+
+/** nghttp2 holds a caller to our limit only when it has acknowledged our settings, and to 64 KiB before. */
+function faultOfSize(raw: readonly string[], maxBytes: number): Fault | undefined {
+  let bytes = 0;
+  for (const part of raw) bytes += part.length;
+  return bytes > maxBytes ? { status: 431, code: 'headers_too_many' } : undefined;
+}
+
+/** Tells a caller who asked first that the body may come (RFC 9110 §10.1.1). */
+function faultOfExpectation(exchange: Http2Exchange, stream: ServerHttp2Stream): Fault | undefined {
+  const expectation = exchange.head.fields.get('expect');
+  if (expectation === undefined) return undefined;
+  if (expectation.toLowerCase() !== '100-continue') return { status: 417, code: 'request_malformed' };
+  stream.additionalHeaders({ ':status': 100 });
+  return undefined;
+}
