@@ -1,23 +1,108 @@
-import type { Exchange } from '../server/exchange.ts';
+import type { Config } from '../config/config.ts';
+import type { Millis } from '../config/units.ts';
+import { Failure } from '../failure.ts';
+import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Exchange, Wire } from '../server/exchange.ts';
+import type { Downstream } from './downstream.ts';
+import { Http1Downstream } from './downstream-http1.ts';
+import { Http2Downstream, isGrpc } from './downstream-http2.ts';
+import { createHeaders, type Headers } from './headers.ts';
+import { forwardHttp1 } from './http1.ts';
+import { forwardHttp2 } from './http2.ts';
+import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
+import { forwardUpgrade } from './upgrade.ts';
+import { createUpstream, type UpstreamConnections } from './upstream.ts';
+import { UpstreamError } from './upstream-failure.ts';
 
-/** What the gateway tells an upstream besides the request itself. */
-export interface ForwardPlan {
-  /** Name of the upstream in the settings. */
-  readonly upstream: string;
-  /** Identity headers to set after every look-alike is gone: flat name, value …; values are latin1 strings of UTF-8 bytes. */
-  readonly identity: readonly string[];
-  /** Whether `authorization` and the flyte header go on: only a verified bearer does. */
-  readonly keepBearer: boolean;
-  /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
-  readonly setCookie?: string;
-  /** Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. */
-  readonly client: { readonly address: string; readonly scheme: 'http' | 'https'; readonly host: string };
+export type { Forward, Forwarded, ForwardPlan } from './plan.ts';
+
+export interface ForwardNeeds {
+  readonly upstreams: Config['upstreams'];
+  /** Whether a header could be read as an identity, in any spelling. */
+  readonly isIdentityHeader: (name: string) => boolean;
+  readonly isOurCookie: (name: string) => boolean;
+  /** Configured credential headers besides `authorization`, lower case. */
+  readonly flyteHeaders: readonly string[];
+  readonly log: Log;
+  readonly metrics: Metrics;
+  /** Milliseconds of a clock that never steps back. */
+  readonly now?: () => Millis;
 }
 
-/** How a forwarded request ended. Nothing was sent to the caller when `failed`: the reply is still ours to make. */
-export type Forwarded =
-  | { readonly kind: 'answered'; readonly status: number; readonly bytes: number; readonly complete: boolean }
-  | { readonly kind: 'failed'; readonly code: 'upstream_unreachable' | 'upstream_timeout' | 'upstream_broken'; readonly cause: unknown }
-  | { readonly kind: 'abandoned' }; // the caller went away first
+/**
+ * Moves requests and answers between callers and upstreams: no opinion about the caller.
+ *
+ * `close` ends every connection to an upstream at once, and with it whatever still streams.
+ * @throws {Failure} `config_invalid` when an upstream's CA file cannot be read
+ */
+export function createForward(needs: ForwardNeeds): { forward: Forward; close(): Promise<void> } {
+  const now = needs.now ?? (() => performance.now());
+  const headers = createHeaders(needs);
+  const upstreams = new Map<string, UpstreamConnections>();
+  for (const [name, setting] of Object.entries(needs.upstreams)) {
+    upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now }));
+  }
+  return {
+    forward: async (exchange, plan) => {
+      const upstream = upstreams.get(plan.upstream);
+      if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
+      return pass(exchange, plan, { headers, upstream });
+    },
+    close: async () => {
+      await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
+    },
+  };
+}
 
-export type Forward = (exchange: Exchange, plan: ForwardPlan) => Promise<Forwarded>;
+interface Way {
+  readonly headers: Headers;
+  readonly upstream: UpstreamConnections;
+}
+
+function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
+  const { headers, upstream } = way;
+  const { method } = exchange.head;
+  if (method === 'CONNECT' || method === 'TRACE')
+    throw new Failure('method_refused', `${method} reached the forwarder`);
+  const { wire } = exchange;
+  if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
+  const { headersTimeoutMs, scheme } = upstream;
+  const measure = upstream.measure();
+  const passage = { exchange, plan, downstream: downstreamOf(wire) };
+  return speaksHttp2(upstream, wire)
+    ? forwardHttp2(passage, { headers, sessions: upstream.http2, scheme, headersTimeoutMs, measure })
+    : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
+}
+
+function passUpgrade(
+  exchange: Exchange,
+  wire: Extract<Wire, { kind: 'upgrade' }>,
+  plan: ForwardPlan,
+  { headers, upstream }: Way,
+): Promise<Forwarded> {
+  if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
+    const cause = new UpstreamError(
+      'upstream_broken',
+      'an upstream that speaks HTTP/2 only cannot upgrade a connection',
+    );
+    return Promise.resolve({ kind: 'failed', code: cause.code, cause });
+  }
+  const { dial, headersTimeoutMs, upgraded: open } = upstream;
+  return forwardUpgrade(
+    { exchange, wire, plan },
+    { headers, dial, headersTimeoutMs, measure: upstream.measure(), open },
+  );
+}
+
+function downstreamOf(wire: Exclude<Wire, { kind: 'upgrade' }>): Downstream {
+  return wire.kind === 'http1'
+    ? new Http1Downstream(wire.request, wire.response)
+    : new Http2Downstream(wire.stream, wire.headers);
+}
+
+/** HTTP/2 where the setting says so, and for gRPC, which is nothing without it. */
+function speaksHttp2(upstream: UpstreamConnections, wire: Wire): boolean {
+  if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') return true;
+  return wire.kind === 'http2' && isGrpc(wire.headers);
+}

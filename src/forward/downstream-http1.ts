@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { type AnswerHead, type Downstream, grouped, pairs } from './downstream.ts';
+
+/** A caller that speaks HTTP/1.1 or 1.0. */
+export class Http1Downstream implements Downstream {
+  readonly hop = 'http1';
+  readonly #request: IncomingMessage;
+  readonly #response: ServerResponse;
+  bytes = 0;
+
+  constructor(request: IncomingMessage, response: ServerResponse) {
+    this.#request = request;
+    this.#response = response;
+  }
+
+  get body(): Readable {
+    return this.#request;
+  }
+
+  hasBody(announced: boolean): boolean {
+    return announced;
+  }
+
+  trailers(): readonly string[] {
+    return this.#request.rawTrailers;
+  }
+
+  inform(status: number, fields: readonly string[]): void {
+    // Node writes 103 only; 100 is its own business and the others are obsolete.
+    if (status !== 103 || this.#request.httpVersion !== '1.1') return;
+    try {
+      const hints = grouped(fields.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part)));
+      this.#response.writeEarlyHints(hints);
+    } catch {
+      // A hint that cannot be written is not worth an answer: the final one follows.
+    }
+  }
+
+  start(head: AnswerHead): void {
+    const response = this.#response;
+    const fields = this.#isChunked(head) ? head.fields : withoutTrailerField(head.fields);
+    response.sendDate = false;
+    response.writeHead(head.status, latin1Reason(head.reason), fields);
+    process.nextTick(flushHead, this, response);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.bytes += chunk.byteLength;
+    return this.#response.write(chunk);
+  }
+
+  onDrain(resume: () => void): void {
+    this.#response.once('drain', resume);
+  }
+
+  end(trailers: readonly string[]): void {
+    if (trailers.length > 0 && this.#response.chunkedEncoding) this.#response.addTrailers(pairs(trailers));
+    this.#response.end();
+    // An answer that came before the upload ended: the rest is read and forgotten, so that the caller gets to read it.
+    if (!this.#request.readableEnded) this.#request.resume();
+  }
+
+  breakOff(): void {
+    const { socket } = this.#response;
+    // A plain FIN would be the regular end of an answer without a length.
+    if (socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
+    else this.#response.destroy();
+  }
+
+  onClose(done: (complete: boolean) => void): void {
+    this.#response.once('close', () => done(this.#response.writableFinished));
+  }
+
+  /** Node refuses a Trailer field on any other message. */
+  #isChunked(head: AnswerHead): boolean {
+    if (head.hasLength || head.status === 204 || head.status === 304) return false;
+    return this.#request.method !== 'HEAD' && this.#request.httpVersion === '1.1';
+  }
+}
+
+/** A body's first byte may be minutes away, and Node would keep the head back until then. */
+function flushHead(downstream: Http1Downstream, response: ServerResponse): void {
+  if (downstream.bytes === 0 && !response.writableEnded) response.flushHeaders();
+}
+
+function withoutTrailerField(fields: string[]): string[] {
+  const at = fields.findIndex((part, i) => i % 2 === 0 && part.length === 7 && part.toLowerCase() === 'trailer');
+  return at === -1 ? fields : withoutTrailerField(fields.toSpliced(at, 2));
+}
+
+/** The parser read the phrase as UTF-8; on the wire it goes as the same bytes. */
+function latin1Reason(reason: string | undefined): string | undefined {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, all of it
+  if (reason === undefined || /^[\x00-\x7f]*$/.test(reason)) return reason;
+  return Buffer.from(reason, 'utf8').toString('latin1');
+}

@@ -1,0 +1,103 @@
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
+import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
+
+/** A caller that speaks HTTP/2. */
+export class Http2Downstream implements Downstream {
+  readonly hop = 'http2';
+  readonly #stream: ServerHttp2Stream;
+  readonly #isGrpc: boolean;
+  #requestTrailers: readonly string[] = [];
+  #answerTrailers: readonly string[] = [];
+  bytes = 0;
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+    this.#stream = stream;
+    this.#isGrpc = isGrpc(headers);
+    stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+      this.#requestTrailers = raw;
+    });
+    // What an error means is told by 'close'; without a listener it would end the process.
+    stream.on('error', () => undefined);
+  }
+
+  get body(): Readable {
+    return this.#stream;
+  }
+
+  hasBody(): boolean {
+    return !this.#stream.endAfterHeaders;
+  }
+
+  trailers(): readonly string[] {
+    return this.#requestTrailers;
+  }
+
+  inform(status: number, fields: readonly string[]): void {
+    if (status === 101 || !this.#isOpen()) return;
+    this.#stream.additionalHeaders({ ...grouped(fields), ':status': status });
+  }
+
+  start(head: AnswerHead): void {
+    if (!this.#isOpen()) return;
+    const { endStream } = head;
+    // Trailers are always announced to Node: only then can a broken answer still be reset. Without them Node would mark
+    // the last frame before the reset as a regular end of stream.
+    const options = { endStream, waitForTrailers: !endStream, sendDate: false };
+    this.#stream.once('wantTrailers', () => this.#sendTrailers());
+    this.#stream.respond([':status', String(head.status), ...head.fields], options);
+  }
+
+  write(chunk: Uint8Array): boolean {
+    if (!this.#stream.writable) return true; // reset by the caller: 'close' follows
+    this.bytes += chunk.byteLength;
+    return this.#stream.write(chunk);
+  }
+
+  onDrain(resume: () => void): void {
+    this.#stream.once('drain', resume);
+  }
+
+  end(trailers: readonly string[]): void {
+    this.#answerTrailers = trailers;
+    const stream = this.#stream;
+    // A caller that still uploads may go on; nobody looks at it. Telling it to stop with a reset would, in Node, overtake
+    // the end of the answer.
+    if (!stream.readableEnded) stream.resume();
+    if (stream.writable) stream.end();
+  }
+
+  breakOff(): void {
+    if (this.#isGrpc && this.#isOpen() && this.#stream.writable) {
+      this.end(['grpc-status', '14', 'grpc-message', 'the upstream broke off']);
+    } else {
+      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+  }
+
+  onClose(done: (complete: boolean) => void): void {
+    const stream = this.#stream;
+    let isOver = false;
+    const over = (complete: boolean) => {
+      if (isOver) return;
+      isOver = true;
+      done(complete);
+    };
+    // 'aborted' comes at once; 'end' of the body and 'close' would look regular or wait for what is buffered.
+    stream.once('aborted', () => over(false));
+    stream.once('close', () => over(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
+  }
+
+  #isOpen(): boolean {
+    return !this.#stream.destroyed && !this.#stream.closed;
+  }
+
+  #sendTrailers(): void {
+    if (this.#isOpen()) this.#stream.sendTrailers(grouped(this.#answerTrailers));
+  }
+}
+
+/** Whether the caller speaks gRPC proper: gRPC-Web is made for HTTP/1.1 and goes the way of everything else. */
+export function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return /^application\/grpc($|[+;])/i.test(headers['content-type'] ?? '');
+}

@@ -1,0 +1,174 @@
+import type { Dispatcher } from 'undici';
+import type { Exchange } from '../server/exchange.ts';
+import { type Downstream, MAX_INTERIM } from './downstream.ts';
+import type { Headers } from './headers.ts';
+import type { Forwarded, ForwardPlan } from './plan.ts';
+import { Upload } from './upload.ts';
+import type { Http1Connections, Measure } from './upstream.ts';
+import { isOurMistake, UpstreamError, upstreamFailure, wasClosed } from './upstream-failure.ts';
+import type { Waiter } from './waiting.ts';
+
+/** One request to be passed on. */
+export interface Passage {
+  readonly exchange: Exchange;
+  readonly plan: ForwardPlan;
+  readonly downstream: Downstream;
+}
+
+/** Passes a request on to an HTTP/1.1 upstream and the answer back, streaming both ways. Rejects for our own mistakes. */
+export function forwardHttp1(
+  passage: Passage,
+  needs: { headers: Headers; connections: Http1Connections; measure: Measure },
+): Promise<Forwarded> {
+  return new Promise((resolve) => {
+    new Http1Transfer(passage, needs, resolve).begin();
+  });
+}
+
+type Controller = Dispatcher.DispatchController;
+
+/** One object per request, and no closures but one: this is the path that has to be fast. */
+class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
+  readonly #passage: Passage;
+  readonly #headers: Headers;
+  readonly #connections: Http1Connections;
+  readonly #measure: Measure;
+  readonly #resolve: (forwarded: Forwarded | Promise<never>) => void;
+  readonly #options: Dispatcher.DispatchOptions & { servername: string };
+  #controller: Controller | undefined;
+  /** While it waits for a connection. */
+  #ticket: number | undefined;
+  /** Status of the answer, once its head went to the caller. */
+  #status = 0;
+  /** The upstream began to answer: from then on nothing may be sent again. */
+  #isHeard = false;
+  #interim = 0;
+  #isRetried = false;
+  #isOver = false;
+
+  constructor(
+    passage: Passage,
+    needs: { headers: Headers; connections: Http1Connections; measure: Measure },
+    resolve: (forwarded: Forwarded | Promise<never>) => void,
+  ) {
+    const { exchange, plan, downstream } = passage;
+    this.#passage = passage;
+    this.#headers = needs.headers;
+    this.#connections = needs.connections;
+    this.#measure = needs.measure;
+    this.#resolve = resolve;
+    const { fields, announcesBody } = needs.headers.request(exchange, plan, 'http1');
+    this.#options = {
+      path: exchange.head.target,
+      method: exchange.head.method,
+      headers: fields,
+      body: downstream.hasBody(announcesBody) ? new Upload(downstream.body) : null,
+      servername: needs.connections.servername,
+    };
+  }
+
+  begin(): void {
+    this.#passage.downstream.onClose((complete) => this.#callerClosed(complete));
+    this.#dispatch();
+  }
+
+  giveUp(): void {
+    this.#fail(new UpstreamError('upstream_unreachable', 'no connection came free in time'));
+  }
+
+  onRequestStart(controller: Controller): void {
+    this.#leave();
+    // Thrown before a byte is written: the connection stays good for somebody else.
+    if (this.#isOver) throw new UpstreamError('upstream_unreachable', 'given up before a connection was ready');
+    this.#controller = controller;
+  }
+
+  onResponseStarted(): void {
+    this.#isHeard = true;
+  }
+
+  onResponseStart(controller: Controller, status: number, _headers: unknown, reason?: string): void {
+    const { downstream, plan } = this.#passage;
+    if (this.#isOver) return;
+    const raw = rawFields(controller.rawHeaders);
+    if (status < 200) {
+      this.#interim += 1;
+      if (this.#interim > MAX_INTERIM) throw new UpstreamError('upstream_broken', 'interim answers without end');
+      downstream.inform(status, this.#headers.answer(raw, downstream.hop).fields);
+      return;
+    }
+    const answer = this.#headers.answer(raw, downstream.hop, plan.setCookie);
+    // Throws for fields that cannot be sent on: then undici ends the connection and reports the error below.
+    downstream.start({ status, ...(reason && { reason }), ...answer, endStream: false });
+    this.#status = status;
+    this.#measure.answered();
+  }
+
+  onResponseData(controller: Controller, chunk: Buffer): void {
+    if (this.#passage.downstream.write(chunk)) return;
+    controller.pause();
+    this.#passage.downstream.onDrain(() => controller.resume());
+  }
+
+  onResponseEnd(controller: Controller): void {
+    this.#controller = undefined;
+    const trailers = rawFields(controller.rawTrailers);
+    this.#passage.downstream.end(trailers.length === 0 ? [] : this.#headers.trailers(trailers));
+  }
+
+  onResponseError(_controller: Controller | undefined, error: Error): void {
+    const wasConnected = this.#controller !== undefined;
+    this.#controller = undefined;
+    if (this.#isOver) return;
+    if (this.#status !== 0) this.#passage.downstream.breakOff();
+    else if (isOurMistake(error)) this.#finish(Promise.reject(error));
+    else if (wasConnected && this.#mayRetry(error)) this.#dispatch();
+    else this.#fail(error, wasConnected);
+  }
+
+  #dispatch(): void {
+    this.#ticket = this.#connections.waiting.enter(this);
+    if (this.#ticket !== undefined) this.#connections.dispatch(this.#options, this);
+    else this.#fail(new UpstreamError('upstream_unreachable', 'too many requests wait for a connection'));
+  }
+
+  /** A safe request whose connection was closed, most likely while it lay idle, may go out once more (RFC 9112 §9.3.1). */
+  #mayRetry(error: Error): boolean {
+    const { method, body } = this.#options;
+    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
+    if (this.#isRetried || this.#isHeard || !isSafe || body !== null || !wasClosed(error)) return false;
+    this.#isRetried = true;
+    return true;
+  }
+
+  #leave(): void {
+    if (this.#ticket !== undefined) this.#connections.waiting.leave(this.#ticket, this);
+    this.#ticket = undefined;
+  }
+
+  #fail(cause: Error, wasConnected = false): void {
+    this.#measure.failed();
+    this.#finish({ kind: 'failed', code: upstreamFailure(cause, wasConnected), cause });
+  }
+
+  #callerClosed(complete: boolean): void {
+    if (this.#isOver) return;
+    const { downstream } = this.#passage;
+    if (this.#status === 0) this.#finish({ kind: 'abandoned' });
+    else this.#finish({ kind: 'answered', status: this.#status, bytes: downstream.bytes, complete });
+    this.#controller?.abort(new Error('the caller went away'));
+  }
+
+  #finish(forwarded: Forwarded | Promise<never>): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#leave();
+    const { body } = this.#options;
+    if (body instanceof Upload) body.destroy();
+    this.#resolve(forwarded);
+  }
+}
+
+function rawFields(raw: Controller['rawHeaders']): readonly (string | Uint8Array)[] {
+  return Array.isArray(raw) ? raw : [];
+}

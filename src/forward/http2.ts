@@ -1,0 +1,223 @@
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import type { Millis } from '../config/units.ts';
+import { grouped, MAX_INTERIM } from './downstream.ts';
+import type { Headers } from './headers.ts';
+import type { Passage } from './http1.ts';
+import type { Http2Sessions, SessionStream } from './http2-sessions.ts';
+import type { Forwarded } from './plan.ts';
+import type { Measure } from './upstream.ts';
+import { UpstreamError, upstreamFailure } from './upstream-failure.ts';
+
+interface Needs {
+  readonly headers: Headers;
+  readonly sessions: Http2Sessions;
+  readonly scheme: 'http' | 'https';
+  readonly headersTimeoutMs: Millis;
+  readonly measure: Measure;
+}
+
+/** Passes a request on to an HTTP/2 upstream and the answer back, with the trailers of both. */
+export function forwardHttp2(passage: Passage, needs: Needs): Promise<Forwarded> {
+  return new Promise((resolve) => {
+    new Http2Transfer(passage, needs, resolve).begin();
+  });
+}
+
+class Http2Transfer {
+  readonly #passage: Passage;
+  readonly #needs: Needs;
+  readonly #resolve: (forwarded: Forwarded) => void;
+  readonly #fields: readonly string[];
+  readonly #hasBody: boolean;
+  #up: ClientHttp2Stream | undefined;
+  #status = 0;
+  #trailers: readonly string[] = [];
+  #error: Error | undefined;
+  #interim = 0;
+  #isRetried = false;
+  /** The upstream's part ended regularly. */
+  #isEnded = false;
+  #isTruncated = false;
+  #isOver = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(passage: Passage, needs: Needs, resolve: (forwarded: Forwarded) => void) {
+    this.#passage = passage;
+    this.#needs = needs;
+    this.#resolve = resolve;
+    const { exchange, plan, downstream } = passage;
+    const { fields, announcesBody } = needs.headers.request(exchange, plan, 'http2');
+    this.#hasBody = downstream.hasBody(announcesBody);
+    this.#fields = [
+      ':method',
+      exchange.head.method,
+      ':scheme',
+      needs.scheme,
+      ':authority',
+      exchange.head.authority ?? plan.client.host,
+      ':path',
+      exchange.head.target,
+      ...fields,
+    ];
+  }
+
+  begin(): void {
+    this.#passage.downstream.onClose((complete) => this.#callerClosed(complete));
+    this.#open();
+  }
+
+  #open(): void {
+    let opened: SessionStream;
+    try {
+      opened = this.#needs.sessions.request(this.#fields, !this.#hasBody);
+    } catch (error) {
+      // No session can be had, or the last one ended this very moment: either way nothing was sent.
+      this.#fail(error, false);
+      return;
+    }
+    const up = opened.stream;
+    this.#up = up;
+    watchTruncation(up, () => {
+      this.#isTruncated = true;
+    });
+    up.on('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => this.#informed(headers, raw));
+    up.on('response', (headers, flags, raw) => this.#answered(headers[':status'] ?? 502, flags, raw));
+    up.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+      this.#trailers = this.#needs.headers.trailers(raw);
+    });
+    up.on('data', (chunk: Buffer) => this.#data(up, chunk));
+    up.on('end', () => this.#ended());
+    up.on('error', (error) => {
+      this.#error = error;
+    });
+    up.on('close', () => this.#closed(up, opened.session));
+    if (this.#hasBody) this.#sendBody(up);
+    else this.#awaitHead();
+  }
+
+  #sendBody(up: ClientHttp2Stream): void {
+    const { body } = this.#passage.downstream;
+    up.on('wantTrailers', () => {
+      up.sendTrailers(grouped(this.#needs.headers.trailers(this.#passage.downstream.trailers())));
+    });
+    up.on('drain', () => body.resume());
+    body.on('data', (chunk: Buffer) => {
+      // Nobody reads any more: the rest is the caller's own affair, and dropped.
+      if (up.writable && !up.write(chunk)) body.pause();
+    });
+    body.on('end', () => {
+      if (this.#isOver || !up.writable) return;
+      up.end();
+      this.#awaitHead();
+    });
+    // Told by the caller's 'close'; without a listener it would end the process.
+    body.on('error', () => undefined);
+  }
+
+  /** From the end of the request on, the head of the answer must come in time; a stream once begun has no limit. */
+  #awaitHead(): void {
+    if (this.#status !== 0) return;
+    const { headersTimeoutMs } = this.#needs;
+    this.#timer = setTimeout(() => {
+      this.#fail(new UpstreamError('upstream_timeout', `no head within ${headersTimeoutMs} ms`), true);
+      this.#up?.close(constants.NGHTTP2_CANCEL);
+    }, headersTimeoutMs);
+    this.#timer.unref();
+  }
+
+  #informed(headers: IncomingHttpHeaders, raw: readonly string[]): void {
+    const { downstream } = this.#passage;
+    this.#interim += 1;
+    if (this.#interim > MAX_INTERIM) {
+      this.#error = new UpstreamError('upstream_broken', 'interim answers without end');
+      this.#up?.close(constants.NGHTTP2_CANCEL);
+      return;
+    }
+    downstream.inform(Number(headers[':status']), this.#needs.headers.answer(raw, downstream.hop).fields);
+  }
+
+  #answered(status: number, flags: number, raw: readonly string[]): void {
+    if (this.#isOver) return;
+    clearTimeout(this.#timer);
+    const { downstream, plan } = this.#passage;
+    const answer = this.#needs.headers.answer(raw, downstream.hop, plan.setCookie);
+    const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    try {
+      downstream.start({ status, ...answer, endStream });
+    } catch (error) {
+      // Fields that cannot be said to the caller: nothing went out, the reply is still ours to make.
+      this.#fail(error, true);
+      this.#up?.close(constants.NGHTTP2_CANCEL);
+      return;
+    }
+    this.#status = status;
+    this.#needs.measure.answered();
+  }
+
+  #data(up: ClientHttp2Stream, chunk: Buffer): void {
+    if (this.#isOver || this.#passage.downstream.write(chunk)) return;
+    up.pause();
+    this.#passage.downstream.onDrain(() => up.resume());
+  }
+
+  #ended(): void {
+    if (this.#isTruncated || this.#status === 0) return; // 'close' follows and says how
+    this.#isEnded = true;
+    this.#passage.downstream.end(this.#trailers);
+  }
+
+  #closed(up: ClientHttp2Stream, session: SessionStream['session']): void {
+    if (this.#isOver || this.#isEnded) return;
+    if (this.#status !== 0) {
+      this.#passage.downstream.breakOff();
+      return;
+    }
+    clearTimeout(this.#timer);
+    if (this.#mayRetry(up)) {
+      this.#open();
+      return;
+    }
+    const cause = session.error ?? this.#error ?? new Error(`stream closed with HTTP/2 error code ${up.rstCode}`);
+    this.#fail(cause, session.isConnected);
+  }
+
+  /** REFUSED_STREAM promises that nothing was processed (RFC 9113 §8.7); a body that is on its way cannot be sent twice. */
+  #mayRetry(up: ClientHttp2Stream): boolean {
+    if (this.#isRetried || this.#hasBody || up.rstCode !== constants.NGHTTP2_REFUSED_STREAM) return false;
+    this.#isRetried = true;
+    this.#isTruncated = false;
+    return true;
+  }
+
+  #fail(cause: unknown, wasConnected: boolean): void {
+    if (this.#isOver) return;
+    this.#needs.measure.failed();
+    this.#finish({ kind: 'failed', code: upstreamFailure(cause, wasConnected), cause });
+  }
+
+  #callerClosed(complete: boolean): void {
+    if (this.#isOver) return;
+    const { downstream } = this.#passage;
+    if (this.#status === 0) this.#finish({ kind: 'abandoned' });
+    else this.#finish({ kind: 'answered', status: this.#status, bytes: downstream.bytes, complete });
+    this.#up?.close(complete ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
+  }
+
+  #finish(forwarded: Forwarded): void {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#resolve(forwarded);
+  }
+}
+
+/**
+ * Notices a stream that was reset without error before its END_STREAM. Node ends it like a complete one; the difference
+ * shows only in that the stream is closed before its end is known, not after.
+ */
+function watchTruncation(stream: ClientHttp2Stream, onTruncated: () => void): void {
+  const push = stream.push.bind(stream);
+  stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
+    if (chunk === null && stream.closed) onTruncated();
+    return push(chunk, encoding);
+  };
+}

@@ -1,0 +1,31 @@
+import type { Exchange } from '../server/exchange.ts';
+
+/** What the gateway tells an upstream besides the request itself. */
+export interface ForwardPlan {
+  /** Name of the upstream in the settings. */
+  readonly upstream: string;
+  /** Identity headers to set after every look-alike is gone: flat name, value …; values are latin1 strings of UTF-8 bytes. */
+  readonly identity: readonly string[];
+  /** Whether `authorization` and the flyte header go on: only a verified bearer does. */
+  readonly keepBearer: boolean;
+  /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
+  readonly setCookie?: string;
+  /** Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. */
+  readonly client: { readonly address: string; readonly scheme: 'http' | 'https'; readonly host: string };
+}
+
+/** How a forwarded request ended. Nothing was sent to the caller when `failed`: the reply is still ours to make. */
+export type Forwarded =
+  | { readonly kind: 'answered'; readonly status: number; readonly bytes: number; readonly complete: boolean }
+  | {
+      readonly kind: 'failed';
+      readonly code: 'upstream_unreachable' | 'upstream_timeout' | 'upstream_broken';
+      readonly cause: unknown;
+    }
+  | { readonly kind: 'abandoned' }; // the caller went away first
+
+/**
+ * Passes one request on; settles when the exchange with the caller is over.
+ * @throws {Failure} `method_refused` for CONNECT and TRACE, `internal` for an upstream that the settings don't have
+ */
+export type Forward = (exchange: Exchange, plan: ForwardPlan) => Promise<Forwarded>;

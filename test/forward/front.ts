@@ -1,0 +1,204 @@
+import { once } from 'node:events';
+import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createHttp2, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
+import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Upstream } from '../../src/config/config.ts';
+import { Failure } from '../../src/failure.ts';
+import { createForward, type Forwarded, type ForwardPlan } from '../../src/forward/forward.ts';
+import type { Log } from '../../src/observe/log.ts';
+import type { Metrics } from '../../src/observe/metrics.ts';
+import type { Exchange, Wire } from '../../src/server/exchange.ts';
+import { Fields } from '../../src/server/request-head.ts';
+
+/** A door in front of one upstream: HTTP/1.1 on one port, HTTP/2 on another, everything passed on by the forwarder. */
+export interface Front {
+  readonly http1Port: number;
+  readonly http2Port: number;
+  /** The outcome of each request, in the order they ended. */
+  readonly outcomes: readonly Forwarded[];
+  /** Measured upstream answers: `answered` or `failed`. */
+  readonly measured: readonly string[];
+  nextOutcome(): Promise<Forwarded>;
+  /** The caller's side of the newest exchange. */
+  readonly lastWire: () => Wire | undefined;
+  /** What passing on a bare request of some method throws. */
+  outcomeOf(method: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface FrontNeeds {
+  readonly upstream: Partial<Upstream> & { readonly port: number };
+  readonly plan?: Partial<ForwardPlan>;
+  readonly flyteHeaders?: readonly string[];
+}
+
+const quiet: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+const IDENTITY_PREFIXES = [
+  'x-auth-request-',
+  'x-amzn-oidc-',
+  'x-user-',
+  'x-forwarded-user',
+  'x-forwarded-email',
+  'x-forwarded-groups',
+];
+
+export async function startFront(needs: FrontNeeds): Promise<Front> {
+  const outcomes: Forwarded[] = [];
+  const measured: string[] = [];
+  const waiters: ((outcome: Forwarded) => void)[] = [];
+  const metrics: Metrics = {
+    request: () => undefined,
+    decision: () => undefined,
+    signIn: () => undefined,
+    signOut: () => undefined,
+    renewal: () => undefined,
+    upstream: (_name, outcome) => measured.push(outcome),
+    page: () => Promise.resolve({ contentType: '', body: '' }),
+  };
+  const upstream: Upstream = {
+    name: 'up',
+    protocol: 'http',
+    host: '127.0.0.1',
+    connectTimeoutMs: 2000,
+    headersTimeoutMs: 5000,
+    ...needs.upstream,
+  };
+  const { forward, close } = createForward({
+    upstreams: { up: upstream },
+    isIdentityHeader: (name) => {
+      const hyphenated = name.toLowerCase().replaceAll('_', '-');
+      return IDENTITY_PREFIXES.some((prefix) => hyphenated.startsWith(prefix));
+    },
+    isOurCookie: (name) => name.includes('flytegate'),
+    flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
+    log: quiet,
+    metrics,
+  });
+
+  let last: Wire | undefined;
+  const handle = async (wire: Wire, exchange: Exchange) => {
+    last = wire;
+    const outcome = await forward(exchange, planOf(needs));
+    if (outcome.kind === 'failed') refuse(wire, outcome.code);
+    outcomes.push(outcome);
+    waiters.shift()?.(outcome);
+  };
+
+  const sockets = new Set<Duplex>();
+  const http1 = createHttp1((request, response) => {
+    void handle({ kind: 'http1', request, response }, exchangeOf({ kind: 'http1', request, response }));
+  });
+  http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    void handle({ kind: 'upgrade', request, socket, head }, exchangeOf({ kind: 'upgrade', request, socket, head }));
+  });
+  const http2 = createHttp2();
+  http2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+    void handle({ kind: 'http2', stream, headers }, exchangeOf({ kind: 'http2', stream, headers }, raw));
+  });
+  for (const server of [http1, http2]) {
+    server.on('connection', (socket: Socket) => {
+      sockets.add(socket);
+      socket.on('error', () => undefined);
+      socket.once('close', () => sockets.delete(socket));
+    });
+  }
+  return {
+    http1Port: await listen(http1),
+    http2Port: await listen(http2),
+    outcomes,
+    measured,
+    nextOutcome: () => new Promise((resolve) => waiters.push(resolve)),
+    lastWire: () => last,
+    outcomeOf: (method) => codeThrown(() => forward({ head: { method } } as Exchange, planOf(needs))),
+    close: async () => {
+      const closed = [once(http1, 'close'), once(http2, 'close')];
+      http1.close();
+      http2.close();
+      for (const socket of sockets) socket.destroy();
+      await Promise.all([...closed, close()]);
+    },
+  };
+}
+
+function planOf(needs: FrontNeeds): ForwardPlan {
+  const client = { address: '192.0.2.7', scheme: 'https' as const, host: 'flyte.example.com' };
+  return { upstream: 'up', identity: [], keepBearer: false, client, ...needs.plan };
+}
+
+async function codeThrown(act: () => Promise<unknown>): Promise<string> {
+  try {
+    await act();
+    return 'nothing';
+  } catch (error) {
+    return error instanceof Failure ? error.code : String(error);
+  }
+}
+
+export async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return portOf(server);
+}
+
+export function portOf(server: Server): number {
+  return (server.address() as AddressInfo).port;
+}
+
+/** Sends bytes to a port and gives back what comes until the other side closes. */
+export async function talk(port: number, bytes: string | Buffer): Promise<string> {
+  const socket = connect(port, '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk) => {
+    answer += chunk.toString('latin1');
+  });
+  socket.on('error', () => undefined);
+  socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
+  await new Promise((resolve) => socket.once('close', resolve));
+  return answer;
+}
+
+function exchangeOf(wire: Wire, raw: readonly string[] = []): Exchange {
+  const shared = { wire, id: 'ref-1', startedAt: performance.now(), send: () => undefined };
+  if (wire.kind === 'http2') {
+    const head = {
+      method: wire.headers[':method'] ?? '',
+      target: wire.headers[':path'] ?? '',
+      authority: wire.headers[':authority'],
+      version: '2' as const,
+      encrypted: false,
+      peer: '127.0.0.1',
+      fields: new Fields(raw.filter((_part, i) => !raw[i - (i % 2)]?.startsWith(':'))),
+    };
+    return { ...shared, head };
+  }
+  const { request } = wire;
+  const head = {
+    method: request.method ?? '',
+    target: request.url ?? '',
+    authority: request.headers.host,
+    version: request.httpVersion === '1.0' ? ('1.0' as const) : ('1.1' as const),
+    encrypted: false,
+    peer: '127.0.0.1',
+    fields: new Fields(request.rawHeaders),
+  };
+  return { ...shared, head };
+}
+
+function refuse(wire: Wire, code: string): void {
+  if (wire.kind === 'http2') {
+    if (!wire.stream.destroyed) {
+      wire.stream.respond({ ':status': 502 });
+      wire.stream.end(code);
+    }
+    return;
+  }
+  if (wire.kind === 'upgrade') {
+    wire.socket.end(`HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\nContent-Length: ${code.length}\r\n\r\n${code}`);
+    return;
+  }
+  const response: ServerResponse = wire.response;
+  response.writeHead(502, { connection: 'close', 'content-length': code.length });
+  response.end(code);
+}
