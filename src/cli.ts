@@ -1,0 +1,178 @@
+#!/usr/bin/env node
+import type { Command } from 'commander';
+// Whatever else is imported up here runs before an old Node.js could be refused.
+import { refusalOfNode } from './config/node-version.ts';
+
+/** What a command leaves running. */
+interface Service {
+  stop(): Promise<void>;
+}
+
+const refusal = refusalOfNode(process.versions.node);
+if (refusal) {
+  process.stderr.write(`${refusal}\n`);
+  process.exit(1);
+}
+await run();
+
+async function run(): Promise<void> {
+  const { Command } = await import('commander');
+  const version = await readVersion();
+  const program = new Command('flytegate')
+    .description('Auth gateway for Flyte control planes')
+    .version(version, '--version');
+  program.showHelpAfterError('(flytegate --help lists the commands)');
+  addCommands(program, version);
+  await program.parseAsync();
+}
+
+function addCommands(program: Command, version: string): void {
+  program
+    .command('serve')
+    .description('run the gateway')
+    .requiredOption('--config <file>', 'settings file (YAML)')
+    .action(async (options: { config: string }) => keepRunning(() => serve(options.config, version)));
+  program
+    .command('demo')
+    .description('run a gateway with an identity provider and a control plane of its own')
+    .option('--port <number>', 'port of the gateway', '8080')
+    .action(async (options: { port: string }) => keepRunning(() => demo(options.port)));
+  program
+    .command('check-config')
+    .description('tell every mistake in a settings file and its secret files')
+    .requiredOption('--config <file>', 'settings file (YAML)')
+    .action(async (options: { config: string }) => checkConfig(options.config));
+  program
+    .command('keygen')
+    .description('make cookie keys; with --dir, put them first in the key files there')
+    .option('--dir <folder>', 'folder of cookie_hash_key and cookie_block_key')
+    .action(async (options: { dir?: string }) => keygen(options.dir));
+}
+
+async function serve(file: string, version: string): Promise<Service> {
+  const config = await loadOrExit(file);
+  const { createGateway } = await import('./gateway.ts');
+  const gateway = await createGateway(config);
+  const { url, admin } = await gateway.start();
+  process.stderr.write(`flytegate ${version} listens on ${url}, admin on ${admin}\n`);
+  return gateway;
+}
+
+async function demo(text: string): Promise<Service> {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
+  if (!(port <= 65_535)) throw new Error('--port is a number from 0 to 65535');
+  const { runDemo } = await import('./demo/demo.ts');
+  return runDemo({ port });
+}
+
+async function checkConfig(file: string): Promise<void> {
+  const { upstreams, routes, auth } = await loadOrExit(file);
+  const names = Object.keys(upstreams).join(', ');
+  const isPublic = routes.filter(({ access }) => access === 'public').length;
+  process.stdout.write(
+    `ok: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'} (${isPublic} public) to ${names}; sign-in at ${auth.userAuth.openId.baseUrl}\n`,
+  );
+}
+
+async function keygen(dir: string | undefined): Promise<void> {
+  const { addKeyPair, makeKeyPair } = await import('./config/keygen.ts');
+  const pair = makeKeyPair();
+  if (dir === undefined) {
+    for (const [name, key] of Object.entries(pair)) process.stdout.write(`${name}: ${key}\n`);
+    process.stderr.write(
+      'Put each key alone in a file of that name in secretsDir, or let --dir do it.\nTo rotate, put it above the line that is there: the first seals, all open.\n',
+    );
+    return;
+  }
+  try {
+    const count = await addKeyPair(dir, pair);
+    process.stdout.write(
+      `${dir}: cookie_hash_key and cookie_block_key hold ${count} ${count === 1 ? 'key' : 'keys'} now; the first seals, all open\n`,
+    );
+  } catch (cause) {
+    exitWith(cause);
+  }
+}
+
+async function loadOrExit(file: string): Promise<import('./config/config.ts').Config> {
+  const { loadConfig } = await import('./config/load.ts');
+  const loaded = await loadConfig(file);
+  if (loaded.kind === 'config') return loaded.config;
+  const { describeMistakes } = await import('./config/mistake.ts');
+  process.stderr.write(describeMistakes(file, loaded.mistakes));
+  process.exit(2);
+}
+
+/** Starts a service and ends it at the first signal: exit 0 once it stopped, 1 at a second signal or a mistake of ours. */
+async function keepRunning(start: () => Promise<Service>): Promise<void> {
+  await exitOnBugs();
+  let service: Service | undefined;
+  let isStopping = false;
+  const onSignal = () => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    // Nothing was accepted yet while there is no service.
+    Promise.resolve(service?.stop()).then(() => process.exit(0), exitWith);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, onSignal);
+  try {
+    service = await start();
+  } catch (cause) {
+    exitWith(cause);
+  }
+}
+
+async function exitOnBugs(): Promise<void> {
+  const { createLog } = await import('./observe/log.ts');
+  const exit = (cause: unknown) => {
+    createLog({ level: 'error' }).log.error('internal', { cause });
+    process.exit(1);
+  };
+  process.on('uncaughtException', exit);
+  process.on('unhandledRejection', exit);
+}
+
+/** One sentence to standard error, exit 1. */
+function exitWith(cause: unknown): never {
+  process.stderr.write(`flytegate: ${explain(cause)}\n`);
+  process.exit(1);
+}
+
+/** What the system's codes mean to the person at the terminal; else the error's own message with that of its cause. */
+function explain(cause: unknown): string {
+  const address = wordOf(cause, 'address') ?? '';
+  const port = wordOf(cause, 'port');
+  const where = port === undefined ? address : `${address}:${port}`;
+  switch (wordOf(cause, 'code')) {
+    case 'EADDRINUSE':
+      return `another program listens on ${where} already: stop it, or choose another port`;
+    case 'EADDRNOTAVAIL':
+      return `this machine has no address ${address} to listen on`;
+    case 'EACCES':
+      return port === undefined
+        ? `${wordOf(cause, 'path') ?? 'a file'} may not be read or written`
+        : `no permission to listen on ${where}: ports under 1024 need a privilege`;
+    default:
+      return describe(cause);
+  }
+}
+
+function describe(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const root = cause.cause instanceof Error ? ` (${cause.cause.message})` : '';
+  return `${cause.message}${root}`.replaceAll(/\s+/g, ' ');
+}
+
+/** A property of an error of the system's, as text. */
+function wordOf(cause: unknown, name: 'code' | 'address' | 'port' | 'path'): string | undefined {
+  const value: unknown = cause instanceof Error ? Reflect.get(cause, name) : undefined;
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined;
+}
+
+async function readVersion(): Promise<string> {
+  const { readFile } = await import('node:fs/promises');
+  const content: unknown = JSON.parse(await readFile(new URL('../package.json', import.meta.url), 'utf8'));
+  const isKnown =
+    typeof content === 'object' && content !== null && 'version' in content && typeof content.version === 'string';
+  return isKnown ? String(content.version) : 'unknown';
+}

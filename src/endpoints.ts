@@ -1,0 +1,183 @@
+import type { Decision } from './access/decision.ts';
+import type { Decisions } from './access/decisions.ts';
+import { authenticated } from './access/policy.ts';
+import { meAllowed, meRefused } from './answer/me.ts';
+import { plainRefusal, refusalFor } from './answer/refusal.ts';
+import { showOutcome } from './answer/sign-in.ts';
+import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
+import type { Identity } from './authenticate/identity.ts';
+import type { Config } from './config/config.ts';
+import type { Clock } from './config/units.ts';
+import { Failure } from './failure.ts';
+import type { Asked, Endpoint } from './handle.ts';
+import type { Log } from './observe/log.ts';
+import type { Metrics } from './observe/metrics.ts';
+import type { OidcRequest, Outcome } from './oidc/outcome.ts';
+import type { Provider } from './oidc/provider.ts';
+import type { Exchange, Reply } from './server/exchange.ts';
+
+type Own = Asked & { readonly origin: string };
+type Step = (request: OidcRequest) => Promise<Outcome>;
+
+export interface EndpointNeeds {
+  readonly config: Config;
+  readonly credentialNames: (exchange: Exchange) => CredentialNames;
+  readonly decisions: Decisions;
+  readonly identityHeaders: (identity: Identity) => readonly string[];
+  readonly setSession: (cookie: string) => string;
+  readonly clearSession: string;
+  readonly login: Step;
+  readonly callback: Step;
+  readonly logout: Step;
+  /** The issuer of people's sign-ins, and the one of access tokens; often the same. */
+  readonly provider: Provider;
+  readonly authorizationServer: Provider;
+  readonly now: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** Every URL of the gateway's own: an auditor sees all ways in here. They answer on authorized-URI hosts only. */
+export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoint | undefined {
+  const { flyteClient } = needs.config.auth.appAuth.thirdPartyConfig;
+  const table = new Map<string, Endpoint>([
+    ['/me', createMe(needs)],
+    ['/login', page(needs, 'login', needs.login)],
+    ['/callback', page(needs, 'login', needs.callback)],
+    ['/logout', page(needs, 'logout', needs.logout)],
+    ['/.well-known/openid-configuration', document(needs, async () => seeOther(await issuerOf(needs.provider)))],
+    [
+      '/.well-known/oauth-authorization-server',
+      document(needs, async () => json(await needs.authorizationServer.metadata())),
+    ],
+    [
+      '/config/v1/flyte_client',
+      document(needs, async () =>
+        json({
+          client_id: flyteClient.clientId,
+          redirect_uri: flyteClient.redirectUri,
+          scopes: flyteClient.scopes,
+          authorization_metadata_key: needs.config.auth.grpcAuthorizationHeader,
+          service_http_endpoint: needs.config.server.publicUrl,
+          audience: flyteClient.audience ?? '',
+        }),
+      ),
+    ],
+  ]);
+  return (path) => table.get(path);
+}
+
+/**
+ * Who are you? For nginx, the console and curl: plain statuses only, whatever protocol the headers speak of, since
+ * nginx lets in whoever is answered with a 2xx.
+ */
+function createMe(needs: EndpointNeeds): Endpoint {
+  return ({ exchange }) => {
+    const credential = readCredential(exchange.head.fields, needs.credentialNames(exchange));
+    if (credential.kind === 'refused' && credential.status === 400) {
+      needs.metrics.request('refused');
+      return exchange.send(plainRefusal(refusalFor(credential.why), exchange.id));
+    }
+    const decision = needs.decisions.decide(credential, authenticated);
+    if (decision instanceof Promise) return decision.then((made) => sayWho(needs, exchange, credential, made));
+    return sayWho(needs, exchange, credential, decision);
+  };
+}
+
+function sayWho(needs: EndpointNeeds, exchange: Exchange, credential: Credential, decision: Decision): void {
+  needs.metrics.request('endpoint');
+  if (decision.kind === 'allow') {
+    const renewed = decision.renewedCookie;
+    exchange.send(
+      meAllowed(decision, needs.identityHeaders(decision.identity), {
+        now: needs.now(),
+        outsideMs: needs.config.decisionCache.outsideMs,
+        byAuthorization: credential.kind === 'bearer' && credential.header === 'authorization',
+        ...(renewed !== undefined && { setCookie: needs.setSession(renewed) }),
+      }),
+    );
+    needs.log.debug('me.allowed', { kind: decision.identity.kind });
+    return;
+  }
+  const clears = decision.kind === 'sign-in' && decision.clearCookie;
+  exchange.send(meRefused(decision, { id: exchange.id, ...(clears && { setCookie: needs.clearSession }) }));
+  if (decision.kind === 'unavailable')
+    needs.log.warn('me.unavailable', { id: exchange.id, code: decision.cause.code, cause: decision.cause });
+  else needs.log.info('me.refused', { id: exchange.id, why: decision.why, client: exchange.head.peer });
+}
+
+/** Which of them each step takes is its own business; it says so with a page. */
+const pageMethods = ['GET', 'HEAD', 'POST'];
+
+/** A step of signing in or out, shown as a page or a redirect; what went wrong stands in the log by its reference. */
+function page(needs: EndpointNeeds, name: 'login' | 'logout', step: Step): Endpoint {
+  return async (asked) => {
+    const { exchange } = asked;
+    needs.metrics.request('endpoint');
+    if (!pageMethods.includes(exchange.head.method)) return exchange.send(methodRefused(pageMethods, exchange.id));
+    const outcome = await step(oidcRequestOf(asked));
+    if (outcome.kind === 'failed') {
+      const { code, status, about, cause } = outcome;
+      const facts = { id: exchange.id, code, status, ...(about && { about }), client: asked.client.address };
+      needs.log.warn(`${name}.failed`, cause === undefined ? facts : { ...facts, cause });
+    }
+    exchange.send(showOutcome(outcome, exchange.id));
+  };
+}
+
+/** A public document about where and how to sign in. */
+function document(needs: EndpointNeeds, make: () => Promise<Reply>): Endpoint {
+  return async ({ exchange, target }) => {
+    needs.metrics.request('endpoint');
+    if (exchange.head.method !== 'GET' && exchange.head.method !== 'HEAD')
+      return exchange.send(methodRefused(['GET', 'HEAD'], exchange.id));
+    try {
+      exchange.send(await make());
+    } catch (cause) {
+      if (!(cause instanceof Failure)) throw cause;
+      needs.log.warn('document.failed', { id: exchange.id, path: target.path, code: cause.code, cause });
+      exchange.send(plainRefusal(refusalFor(cause.code), exchange.id));
+    }
+  };
+}
+
+function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
+  const { fields, method } = exchange.head;
+  const optional = (name: keyof OidcRequest, value: string | undefined) =>
+    value === undefined ? {} : { [name]: value };
+  return {
+    method,
+    query: target.query,
+    origin,
+    cookies: fields.all('cookie').join('; '),
+    id: exchange.id,
+    ...optional('fetchMode', fields.get('sec-fetch-mode')),
+    ...optional('fetchSite', fields.get('sec-fetch-site')),
+    ...optional('pageOrigin', fields.get('origin')),
+    ...optional('proxiedReturnTo', client.trusted ? fields.get('x-auth-request-redirect') : undefined),
+  };
+}
+
+async function issuerOf(provider: Provider): Promise<string> {
+  return (await provider.metadata()).issuer;
+}
+
+const documentFields = ['Cache-Control', 'no-store', 'Referrer-Policy', 'no-referrer'];
+
+function seeOther(issuer: string): Reply {
+  const to = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
+  return { status: 303, fields: ['Location', to, ...documentFields] };
+}
+
+function json(content: object): Reply {
+  return {
+    status: 200,
+    fields: ['Content-Type', 'application/json', ...documentFields],
+    body: JSON.stringify(content),
+  };
+}
+
+function methodRefused(methods: readonly string[], id: string): Reply {
+  const reply = plainRefusal(refusalFor('method_refused'), id);
+  return { ...reply, fields: [...reply.fields, 'Allow', methods.join(', ')] };
+}

@@ -1,0 +1,161 @@
+import { hash } from 'node:crypto';
+import type { Decision } from './access/decision.ts';
+import type { Decisions } from './access/decisions.ts';
+import { isOriginRefused } from './access/origin-check.ts';
+import { authenticated } from './access/policy.ts';
+import { refusalFor, refusalOf } from './answer/refusal.ts';
+import type { TurnAway } from './answer/turn-away.ts';
+import { type CredentialNames, readCredential } from './authenticate/credential.ts';
+import type { Identity } from './authenticate/identity.ts';
+import type { Forward, Forwarded, ForwardPlan } from './forward/forward.ts';
+import type { Log } from './observe/log.ts';
+import type { Metrics } from './observe/metrics.ts';
+import type { FindRoute, Route } from './routing/routes.ts';
+import { parseTarget, type Target } from './routing/target.ts';
+import type { Exchange, Handler } from './server/exchange.ts';
+import type { Client, Origins } from './server/origin.ts';
+import type { RequestHead } from './server/request-head.ts';
+
+/** A request whose target and sender are understood. */
+export interface Asked {
+  readonly exchange: Exchange;
+  readonly target: Extract<Target, { kind: 'target' }>;
+  readonly client: Client;
+  /** The authorized URI that the Host names; undefined for other routed hosts. */
+  readonly origin: string | undefined;
+}
+
+/** One of the gateway's own URLs. */
+export type Endpoint = (asked: Asked & { readonly origin: string }) => void | Promise<void>;
+
+type Allow = Extract<Decision, { kind: 'allow' }>;
+
+export interface HandleNeeds {
+  readonly clientOf: (head: RequestHead) => Client;
+  readonly origins: Origins;
+  /** The gateway's own URLs; they answer on authorized-URI hosts only. */
+  readonly findEndpoint: (path: string) => Endpoint | undefined;
+  readonly findRoute: FindRoute;
+  readonly credentialNames: (exchange: Exchange) => CredentialNames;
+  readonly decisions: Decisions;
+  readonly identityHeaders: (identity: Identity) => readonly string[];
+  readonly forward: Forward;
+  /** The whole Set-Cookie value for a renewed session. */
+  readonly setSession: (cookie: string) => string;
+  readonly publicUrl: string;
+  readonly turnAway: TurnAway;
+  readonly metrics: Metrics;
+  /** Absent when forwarded requests are not to be logged. */
+  readonly requestLog: Log | undefined;
+}
+
+/**
+ * The path of every request: target → own endpoint or route → credential → decision → forward, or answer. Each step
+ * can only say no before the next one acts.
+ */
+export function createHandle(needs: HandleNeeds): Handler {
+  return (exchange) => {
+    const target = parseTarget(exchange.head.target);
+    if (target.kind === 'refused') return needs.turnAway(exchange, refusalFor('target_refused'));
+    const client = needs.clientOf(exchange.head);
+    const origin = needs.origins.originFor(client.host);
+    const endpoint = needs.findEndpoint(target.path);
+    if (endpoint && origin !== undefined) return endpoint({ exchange, target, client, origin });
+    const asked: Asked = { exchange, target, client, origin };
+    const route = needs.findRoute(client.host, target.path);
+    if (!route) return needs.turnAway(exchange, refusalFor('route_unknown'), { path: target.path });
+    // A proxy in front that asks `/me` under a made-up Host must not hear a service behind say 200.
+    if (endpoint && route.host === undefined)
+      return needs.turnAway(exchange, refusalFor('host_unknown'), { path: target.path });
+    if (route.access === 'public') return pass(needs, asked, route, undefined);
+    return guard(needs, asked, route);
+  };
+}
+
+function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<void> {
+  const { exchange, target } = asked;
+  const credential = readCredential(exchange.head.fields, needs.credentialNames(exchange));
+  if (credential.kind === 'refused' && credential.status === 400) {
+    return needs.turnAway(exchange, refusalFor(credential.why), { path: target.path });
+  }
+  const { method, fields } = exchange.head;
+  const isWebSocket = exchange.wire.kind === 'upgrade';
+  if (isOriginRefused({ method, fields, isWebSocket }, credential.kind, needs.origins.has)) {
+    return needs.turnAway(exchange, refusalFor('origin_refused'), { path: target.path });
+  }
+  const decision = needs.decisions.decide(credential, authenticated);
+  if (decision instanceof Promise) return decision.then((made) => act(needs, asked, route, made));
+  return act(needs, asked, route, decision);
+}
+
+function act(needs: HandleNeeds, asked: Asked, route: Route, decision: Decision): void | Promise<void> {
+  if (decision.kind === 'allow') return pass(needs, asked, route, decision);
+  return needs.turnAway(asked.exchange, refusalOf(decision), {
+    path: asked.target.path,
+    signInAt: signInAt(needs, asked),
+    ...(decision.kind === 'unavailable' && { cause: decision.cause }),
+  });
+}
+
+/** @param allowed undefined on a public route, where no credential was looked at */
+async function pass(needs: HandleNeeds, asked: Asked, route: Route, allowed: Allow | undefined): Promise<void> {
+  const { exchange, target } = asked;
+  const forwarded = await needs.forward(exchange, planOf(needs, asked, route, allowed));
+  if (forwarded.kind === 'failed') {
+    return needs.turnAway(exchange, refusalFor(forwarded.code), { path: target.path, cause: forwarded.cause });
+  }
+  needs.metrics.request('forwarded');
+  needs.requestLog?.info('request.forwarded', factsOf(asked, route, forwarded, allowed?.identity));
+}
+
+function planOf(needs: HandleNeeds, asked: Asked, route: Route, allowed: Allow | undefined): ForwardPlan {
+  const plan: ForwardPlan = {
+    upstream: route.upstream,
+    identity: allowed ? needs.identityHeaders(allowed.identity) : [],
+    // Only a bearer that was verified goes on: a session's request may carry an `authorization` that nobody looked at.
+    keepBearer: allowed !== undefined && allowed.identity.sessionId === undefined,
+    client: asked.client,
+  };
+  return allowed?.renewedCookie === undefined ? plan : { ...plan, setCookie: needs.setSession(allowed.renewedCookie) };
+}
+
+/** Where a person signs in to come back here; a way back that is too long to carry is left out. */
+function signInAt(needs: HandleNeeds, { origin, target }: Asked): string {
+  if (origin === undefined) return `${needs.publicUrl}/login`;
+  const back = target.path + target.query;
+  return back.length > 1024 ? '/login' : `/login?redirect_url=${encodeURIComponent(back)}`;
+}
+
+function factsOf(
+  asked: Asked,
+  route: Route,
+  forwarded: Forwarded,
+  identity: Identity | undefined,
+): Record<string, unknown> {
+  const { exchange, target, client } = asked;
+  return {
+    id: exchange.id,
+    method: exchange.head.method,
+    host: client.host,
+    path: target.path,
+    route: route.path,
+    upstream: route.upstream,
+    client: client.address,
+    ...(identity && { kind: identity.kind, subject: digestOf(identity) }),
+    ...(forwarded.kind === 'answered'
+      ? { status: forwarded.status, bytes: forwarded.bytes, complete: forwarded.complete }
+      : { abandoned: true }),
+    tookMs: Math.round((performance.now() - exchange.startedAt) * 10) / 10,
+  };
+}
+
+const digests = new WeakMap<Identity, string>();
+
+/** Tells people apart in the log without naming them. */
+function digestOf(identity: Identity): string {
+  const known = digests.get(identity);
+  if (known) return known;
+  const digest = hash('sha256', `${identity.issuer}\n${identity.subject}`, 'hex').slice(0, 12);
+  digests.set(identity, digest);
+  return digest;
+}

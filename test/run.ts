@@ -1,0 +1,72 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, relative, resolve } from 'node:path';
+import { refusalOfNode } from '../src/config/node-version.ts';
+import { findProgram, type ProgramName, programs } from './programs.ts';
+
+// `npm test [-- files and options of node --test]`: sees to the real programs, then runs every suite.
+
+const root = join(import.meta.dirname, '..');
+const refusal = refusalOfNode(process.versions.node);
+if (refusal) fail(refusal);
+provide();
+runTests(process.argv.slice(2));
+
+function provide(): void {
+  let missing = missingPrograms();
+  if (missing.length > 0 && canInstall()) {
+    install(missing);
+    missing = missingPrograms();
+  }
+  for (const name of missing) {
+    const { what, package: packageName } = programs[name];
+    const suites = suitesThatNeed(name).join(', ') || 'none yet';
+    say(`${what} is not installed (Debian: ${packageName}). Skipped: ${suites}`);
+  }
+  if (missing.length > 0 && process.env['CI'] === 'true') fail('CI=true: a missing program is a failure');
+}
+
+function missingPrograms(): ProgramName[] {
+  const names: readonly ProgramName[] = ['nginx', 'chromium', 'grpc', 'curl'];
+  return names.filter((name) => findProgram(name) === undefined);
+}
+
+function canInstall(): boolean {
+  return process.getuid?.() === 0 && existsSync('/etc/debian_version') && existsSync('/usr/bin/apt-get');
+}
+
+function install(missing: readonly ProgramName[]): void {
+  const packages = missing.map((name) => programs[name].package);
+  say(`installing ${packages.join(' ')} with apt-get`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const apt = (...args: string[]) =>
+    spawnSync('/usr/bin/apt-get', ['-q', ...args], { stdio: 'inherit', env }).status === 0;
+  // One by one: what cannot be had does not keep the others away.
+  if (apt('update')) for (const one of packages) apt('install', '-y', '--no-install-recommends', one);
+}
+
+function suitesThatNeed(name: ProgramName): string[] {
+  const files = globSync('test/**/*.test.ts', { cwd: root });
+  return files.filter((file) => readFileSync(join(root, file), 'utf8').includes(`requireProgram('${name}')`)).sort();
+}
+
+function runTests(argv: readonly string[]): void {
+  const options = argv.filter((arg) => arg.startsWith('-'));
+  const files = argv.filter((arg) => !arg.startsWith('-')).map((file) => relative(root, resolve(file)));
+  const args = ['--import', 'tsx', '--test', `--test-concurrency=${Math.max(2, availableParallelism())}`];
+  const limits = ['--test-timeout=120000'];
+  const all = files.length > 0 ? files : globSync('test/**/*.test.ts', { cwd: root }).sort();
+  const child = spawn(process.execPath, [...args, ...limits, ...options, ...all], { cwd: root, stdio: 'inherit' });
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
+  child.once('exit', (code) => process.exit(code ?? 1));
+}
+
+function say(line: string): void {
+  process.stdout.write(`# ${line}\n`);
+}
+
+function fail(line: string): never {
+  process.stderr.write(`${line}\n`);
+  process.exit(1);
+}
