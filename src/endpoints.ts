@@ -14,6 +14,7 @@ import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { OidcRequest, Outcome } from './oidc/outcome.ts';
 import type { Provider } from './oidc/provider.ts';
+import type { RelyingParty } from './oidc/relying-party.ts';
 import type { Exchange, Reply } from './server/exchange.ts';
 
 type Own = Asked & { readonly origin: string };
@@ -26,9 +27,7 @@ export interface EndpointNeeds {
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly setSession: (cookie: string) => string;
   readonly clearSession: string;
-  readonly login: Step;
-  readonly callback: Step;
-  readonly logout: Step;
+  readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout'>;
   /** The issuer of people's sign-ins, and the one of access tokens; often the same. */
   readonly provider: Provider;
   readonly authorizationServer: Provider;
@@ -42,9 +41,9 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
   const { flyteClient } = needs.config.auth.appAuth.thirdPartyConfig;
   const table = new Map<string, Endpoint>([
     ['/me', createMe(needs)],
-    ['/login', page(needs, 'login', needs.login)],
-    ['/callback', page(needs, 'login', needs.callback)],
-    ['/logout', page(needs, 'logout', needs.logout)],
+    ['/login', page(needs, 'login', needs.relyingParty.login)],
+    ['/callback', page(needs, 'login', needs.relyingParty.callback)],
+    ['/logout', page(needs, 'logout', needs.relyingParty.logout)],
     ['/.well-known/openid-configuration', document(needs, async () => seeOther(await issuerOf(needs.provider)))],
     [
       '/.well-known/oauth-authorization-server',

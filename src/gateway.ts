@@ -15,17 +15,9 @@ import { createAdminServer } from './observe/admin.ts';
 import { canConnect, type Readiness } from './observe/health.ts';
 import { createLog, type Log, type LogOutput } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
-import { createCallback } from './oidc/callback.ts';
-import { createClient } from './oidc/client.ts';
-import { createFindSession } from './oidc/find-session.ts';
-import { createLogin } from './oidc/login.ts';
-import { createLoginStates } from './oidc/login-state.ts';
-import { createLogout } from './oidc/logout.ts';
 import { createOutbound } from './oidc/outbound.ts';
-import { createPlaces } from './oidc/place.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
-import { createRenew } from './oidc/renew.ts';
-import { createSignInLoop } from './oidc/sign-in-loop.ts';
+import { createRelyingParty } from './oidc/relying-party.ts';
 import { createRoutes } from './routing/routes.ts';
 import { callerOf } from './server/caller.ts';
 import type { Exchange } from './server/exchange.ts';
@@ -69,7 +61,7 @@ export async function createGateway(config: Config, needs: { now?: Clock; output
   const shared: Shared = { config, log: output.log, metrics: createMetrics(), now: needs.now ?? Date.now };
   const signIn = createSignIn(shared);
   const decisions = createDecider(shared, signIn);
-  const { forward, handler } = createWay(shared, { ...signIn, decisions });
+  const { forward, handler } = createWay(shared, signIn, decisions);
   const { tls: files, listen, limits, admin: adminAt, drainMs } = config.server;
   const tls = files && { cert: await readFile(files.certFile), key: await readFile(files.keyFile) };
   const onRefused = () => shared.metrics.request('refused');
@@ -88,15 +80,16 @@ export async function createGateway(config: Config, needs: { now?: Clock; output
       const urls = { url: urlOf(tls ? 'https' : 'http', host, port), admin: urlOf('http', at.host, at.port) };
       const { publicUrl } = config.server;
       shared.log.info('gateway.started', { ...urls, publicUrl, upstreams: Object.keys(config.upstreams) });
-      signIn.warmUp();
+      // Before anybody needs them; failures are logged where they happen.
+      for (const issuer of new Set([signIn.provider, signIn.authorizationServer])) issuer.warmUp();
       return urls;
     },
     stop: async () => {
       state = 'draining';
       shared.log.info('gateway.draining', { drainMs });
       await listener.stop(drainMs);
-      await signIn.settled();
-      await Promise.all([forward.close(), signIn.close(), admin.stop()]);
+      await signIn.relyingParty.settled();
+      await Promise.all([forward.close(), signIn.outbound.close(), admin.stop()]);
       shared.metrics.stop();
       shared.log.info('gateway.stopped');
       output.flush();
@@ -104,11 +97,10 @@ export async function createGateway(config: Config, needs: { now?: Clock; output
   };
 }
 
-/** Everything by which a person comes to have a session, keeps it and loses it. */
+/** How people and apps prove themselves: the providers, and what is remembered of who signed in. */
 function createSignIn(shared: Shared) {
-  const { config, log, metrics, now } = shared;
+  const { config, log, now } = shared;
   const { auth } = config;
-  const { openId, cookieSetting, idpQueryParameter, redirectUrl } = auth.userAuth;
   const outbound = createOutbound({
     timeoutMs: auth.timeoutMs,
     allowHttp: auth.allowHttpIssuer,
@@ -116,62 +108,17 @@ function createSignIn(shared: Shared) {
     ...(auth.caFile !== undefined && { caFile: auth.caFile }),
   });
   const { provider, authorizationServer } = createProviders(shared, outbound);
-  const seal = createSeal(config.cookieKeys);
-  const sameSite = sameSiteOf(cookieSetting.sameSitePolicy);
+  const { sameSitePolicy, domain } = auth.userAuth.cookieSetting;
+  const sameSite = sameSiteOf(sameSitePolicy);
   const secure = !config.server.security.insecureCookieHeader;
-  const cookies = createCookies({
-    sameSite,
-    secure,
-    ...(cookieSetting.domain !== undefined && { domain: cookieSetting.domain }),
-  });
-  const revocations = createRevocations({
-    now,
-    max: MAX_REVOCATIONS,
-    onEvict: () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS }),
-  });
+  const cookies = createCookies({ sameSite, secure, ...(domain !== undefined && { domain }) });
+  const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
+  const revocations = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
+  const seal = createSeal(config.cookieKeys);
   const store = createStore(shared, seal);
-  const limits = config.session;
-  const client = createClient({
-    provider,
-    outbound,
-    now,
-    clientId: openId.clientId,
-    ...(openId.clientSecret && { clientSecret: openId.clientSecret }),
-  });
-  const { claims } = config.identityHeaders;
-  const renewer = createRenew({ client, claims, now, log, metrics });
-  const findSession = createFindSession({ store, revocations, cookies, limits, now });
-  const { authorizedUris } = auth;
-  const places = createPlaces({ authorizedUris, redirectUrl });
-  const states = createLoginStates({ seal, cookies, now });
-  const loop = createSignInLoop({ now });
-  const common = { client, places, findSession, store, cookies, limits, now, log, metrics };
-  const { clientId, scopes } = openId;
-  const { publicUrl } = config.server;
-  const login = createLogin({
-    ...common,
-    clientId,
-    scopes,
-    states,
-    ...(idpQueryParameter !== undefined && { idpQueryParameter }),
-  });
-  const callback = createCallback({ ...common, claims, states, seal, sameSite, loop });
-  const { logout, settled } = createLogout({
-    ...common,
-    revocations,
-    seal,
-    publicUrl,
-    authorizedUris,
-    latest: renewer.latest,
-  });
-  return {
-    ...{ provider, authorizationServer, cookies, revocations, store, loop, renew: renewer.renew },
-    ...{ login, callback, logout, settled, close: outbound.close },
-    /** Asks for metadata and keys before anybody needs them; failures are logged where they happen. */
-    warmUp: () => {
-      for (const one of new Set([provider, authorizationServer])) one.warmUp();
-    },
-  };
+  const kept = { provider, outbound, store, revocations, cookies };
+  const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
+  return { ...kept, authorizationServer, relyingParty };
 }
 
 type SignIn = ReturnType<typeof createSignIn>;
@@ -212,30 +159,21 @@ function createStore({ config, now, log }: Shared, seal: ReturnType<typeof creat
 }
 
 function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): Decisions {
-  const { revocations, store, renew, loop } = signIn;
+  const { revocations, store, relyingParty, authorizationServer } = signIn;
   const identity = { trustUnverifiedEmail: config.auth.trustUnverifiedEmail, claims: config.identityHeaders.claims };
-  const proveToken = createAuthenticateToken({
-    keys: signIn.authorizationServer.keys,
-    issuer: async () => (await signIn.authorizationServer.metadata()).issuer,
-    authorizedUris: config.auth.authorizedUris,
-    allowedAudience: config.auth.appAuth.externalAuthServer.allowedAudience,
-    ...{ identity, log, now },
-  });
-  const proveSession = createAuthenticateSession({
-    store,
-    revocations,
-    renew,
-    limits: config.session,
-    identity,
-    log,
-    now,
-  });
+  const { authorizedUris } = config.auth;
+  const { allowedAudience } = config.auth.appAuth.externalAuthServer;
+  const { keys } = authorizationServer;
+  const issuer = async () => (await authorizationServer.metadata()).issuer;
+  const limits = config.session;
+  const { renew } = relyingParty;
+  const proveSession = createAuthenticateSession({ store, revocations, renew, limits, identity, log, now });
   const authenticate = createAuthenticate({
-    token: proveToken,
+    token: createAuthenticateToken({ keys, issuer, authorizedUris, allowedAudience, identity, log, now }),
     session: async (cookie) => {
       const proof = await proveSession(cookie);
-      if (proof.kind === 'proven' && proof.identity.sessionId !== undefined)
-        loop.seen({ id: proof.identity.sessionId });
+      const id = proof.kind === 'proven' ? proof.identity.sessionId : undefined;
+      if (id !== undefined) relyingParty.seen({ id });
       return proof;
     },
   });
@@ -243,48 +181,39 @@ function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): D
 }
 
 /** The path of a request, from the handler to the upstreams. */
-function createWay(shared: Shared, made: SignIn & { readonly decisions: Decisions }) {
-  const { config, log, metrics, now } = shared;
-  const { cookies, decisions } = made;
+function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
+  const { config, log, metrics } = shared;
+  const { cookies } = signIn;
   const { grpcAuthorizationHeader, httpAuthorizationHeader, authorizedUris } = config.auth;
-  const flyteHeaders = [...new Set([grpcAuthorizationHeader, httpAuthorizationHeader])].filter(
-    (name) => name !== 'authorization',
-  );
-  const isIdentityHeader = createIsIdentityHeader(config.identityHeaders.strip);
-  const { upstreams } = config;
+  const { claims, strip } = config.identityHeaders;
   const forward = createForward({
-    upstreams,
-    isIdentityHeader,
+    upstreams: config.upstreams,
+    isIdentityHeader: createIsIdentityHeader(strip),
     isOurCookie: cookies.isOurs,
-    flyteHeaders,
+    flyteHeaders: [grpcAuthorizationHeader, httpAuthorizationHeader].filter((name) => name !== 'authorization'),
     log,
     metrics,
   });
-  const identityHeaders = createIdentityHeaders({ claims: config.identityHeaders.claims, log });
   const maxAgeS = Math.floor(config.session.absoluteMs / 1000);
-  const setSession = (value: string) => cookies.setSession(value, maxAgeS);
   const clearSession = cookies.clearSession();
   const common = {
     decisions,
-    identityHeaders,
-    setSession,
+    metrics,
+    identityHeaders: createIdentityHeaders({ claims, log }),
+    setSession: (value: string) => cookies.setSession(value, maxAgeS),
     credentialNames: createCredentialNames(config, cookies.sessionName),
   };
-  const { provider, authorizationServer, login, callback, logout } = made;
-  const findEndpoint = createEndpoints({
-    ...common,
-    ...{ config, clearSession, now, log, metrics },
-    ...{ provider, authorizationServer, login, callback, logout },
-  });
+  const { provider, authorizationServer, relyingParty } = signIn;
   const handler = createHandle({
     ...common,
-    ...{ findEndpoint, metrics, requestLog: config.log.requests ? log : undefined },
+    findEndpoint: createEndpoints({ ...shared, ...common, clearSession, provider, authorizationServer, relyingParty }),
     clientOf: createClientOf(config.server.trustedProxies),
     origins: createOrigins(authorizedUris),
     findRoute: createRoutes(config.routes),
     forward: forward.forward,
     publicUrl: config.server.publicUrl,
     turnAway: createTurnAway({ log, metrics, clearSession }),
+    requestLog: config.log.requests ? log : undefined,
   });
   return { forward, handler };
 }
@@ -303,8 +232,11 @@ async function readinessOf(state: Readiness['state'], { config }: Shared, signIn
       (await canConnect(upstream, 1000)) ? [] : [`upstream ${upstream.name}`],
     ),
   );
-  const { metadata, keys } = signIn.provider.ready;
-  const missing = [...(metadata ? [] : ['provider']), ...(keys ? [] : ['keys']), ...upstreams.flat()];
+  const issuers = [...new Set([signIn.provider, signIn.authorizationServer])].flatMap(({ issuer, ready }) => [
+    ...(ready.metadata ? [] : [`provider ${issuer}`]),
+    ...(ready.keys ? [] : [`keys of ${issuer}`]),
+  ]);
+  const missing = [...issuers, ...upstreams.flat()];
   return { ready: state === 'serving', state, missing };
 }
 

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { Decision } from './access/decision.ts';
 import type { Decisions } from './access/decisions.ts';
 import { isOriginRefused } from './access/origin-check.ts';
@@ -8,6 +7,7 @@ import type { TurnAway } from './answer/turn-away.ts';
 import { type CredentialNames, readCredential } from './authenticate/credential.ts';
 import type { Identity } from './authenticate/identity.ts';
 import type { Forward, Forwarded, ForwardPlan } from './forward/forward.ts';
+import { pathFact, personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { FindRoute, Route } from './routing/routes.ts';
@@ -137,7 +137,7 @@ function factsOf(
     id: exchange.id,
     method: exchange.head.method,
     host: client.host,
-    path: target.path,
+    path: pathFact(target.path),
     route: route.path,
     upstream: route.upstream,
     client: client.address,
@@ -151,11 +151,10 @@ function factsOf(
 
 const digests = new WeakMap<Identity, string>();
 
-/** Tells people apart in the log without naming them. */
 function digestOf(identity: Identity): string {
   const known = digests.get(identity);
   if (known) return known;
-  const digest = hash('sha256', `${identity.issuer}\n${identity.subject}`, 'hex').slice(0, 12);
+  const digest = personDigest(identity.issuer, identity.subject);
   digests.set(identity, digest);
   return digest;
 }

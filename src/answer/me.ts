@@ -65,24 +65,25 @@ export function meRefused(
   return request.setCookie ? { ...reply, fields: [...reply.fields, 'Set-Cookie', request.setCookie] } : reply;
 }
 
-const bodies = new WeakMap<Identity, Buffer>();
+const bodies = new WeakMap<Identity, string>();
 
-/** flyteadmin's UserInfoResponse by its proto names, every field present. Made once for an identity. */
-function userInfo(identity: Identity): Buffer {
+/**
+ * flyteadmin's UserInfoResponse by its proto names, every field present. Made once for an identity; a string, because Node
+ * writes head and body in one piece only then, which is a quarter of what an answer costs.
+ */
+function userInfo(identity: Identity): string {
   const made = bodies.get(identity);
   if (made) return made;
-  const body = Buffer.from(
-    JSON.stringify({
-      subject: identity.subject,
-      name: identity.name ?? '',
-      preferred_username: identity.preferredUsername ?? '',
-      given_name: identity.givenName ?? '',
-      family_name: identity.familyName ?? '',
-      email: identity.email ?? '',
-      picture: identity.picture ?? '',
-      additional_claims: identity.claims,
-    }),
-  );
+  const body = JSON.stringify({
+    subject: identity.subject,
+    name: identity.name ?? '',
+    preferred_username: identity.preferredUsername ?? '',
+    given_name: identity.givenName ?? '',
+    family_name: identity.familyName ?? '',
+    email: identity.email ?? '',
+    picture: identity.picture ?? '',
+    additional_claims: identity.claims,
+  });
   bodies.set(identity, body);
   return body;
 }

@@ -1,3 +1,4 @@
+import { pathFact } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics, RequestOutcome } from '../observe/metrics.ts';
 import { type Caller, callerOf } from '../server/caller.ts';
@@ -16,22 +17,21 @@ export type TurnAway = (
 export function createTurnAway(needs: { log: Log; metrics: Metrics; clearSession: string }): TurnAway {
   return (exchange, refusal, more = {}) => {
     const { fields, method } = exchange.head;
-    exchange.send(
-      answer(refusal, {
-        caller: tongueFor(callerOf(exchange), more.path),
-        contentType: fields.get('content-type'),
-        id: exchange.id,
-        clearSession: needs.clearSession,
-        ...(more.signInAt !== undefined && { signInAt: more.signInAt }),
-      }),
-    );
+    const reply = answer(refusal, {
+      caller: tongueFor(callerOf(exchange), more.path),
+      contentType: fields.get('content-type'),
+      id: exchange.id,
+      clearSession: needs.clearSession,
+      ...(more.signInAt !== undefined && { signInAt: more.signInAt }),
+    });
+    exchange.send(reply);
     needs.metrics.request(outcomeOf(refusal));
     const facts = {
       id: exchange.id,
       code: refusal.code,
-      status: refusal.status,
+      status: reply.status,
       method,
-      path: more.path,
+      ...(more.path !== undefined && { path: pathFact(more.path) }),
       peer: exchange.head.peer,
     };
     // Could not tell and failing upstreams are the operator's business; the rest is the caller's.

@@ -18,7 +18,7 @@ button.quiet { color: var(--strong); background: none }
 .bad { color: var(--bad); font-weight: 600 } code { font-size: .95em; overflow-wrap: anywhere } .big { font-size: 1.75rem; letter-spacing: .1em; color: var(--ink) }
 ul { margin: 0 0 1rem; padding-left: 1.2rem; color: var(--soft) }
 header { display: flex; gap: 1rem; align-items: center; justify-content: space-between; margin-bottom: 1rem } header a.button { margin: 0 }
-.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)) } .grid section { margin: 0; min-width: 0 }
+.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)) } .grid section { margin: 0; min-width: 0 }
 table { width: 100%; border-collapse: collapse; table-layout: fixed } th, td { text-align: left; vertical-align: top; padding: .3rem .5rem .3rem 0; border-top: 1px solid var(--line); overflow-wrap: anywhere } th { width: 42%; font-weight: 600 }
 pre { margin: 0; min-height: 6rem; max-height: 12rem; overflow: auto; white-space: pre-wrap; overflow-wrap: anywhere } .row { display: flex; gap: .5rem } .row button { margin: 0 }
 `;

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../config/units.ts';
 import { Failure, type FailureCode } from '../failure.ts';
+import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { SessionLimits } from '../session/limits.ts';
@@ -144,7 +145,7 @@ async function finish(signedIn: SignedIn, needs: CallbackNeeds): Promise<Outcome
   needs.metrics.signIn('finished');
   needs.log.info('login.finished', {
     issuer: session.issuer,
-    subject: digest(session.claims.sub).slice(0, 16),
+    subject: personDigest(session.issuer, session.claims.sub),
     session: digest(session.id).slice(0, 16),
     id: request.id,
     tookMs: needs.now() - state.startedAt,

@@ -1,5 +1,6 @@
 import type { Clock } from '../config/units.ts';
 import { Failure } from '../failure.ts';
+import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { readCookies } from '../server/cookie.ts';
@@ -150,7 +151,7 @@ function noteSignOut(session: Session, needs: LogoutNeeds): void {
   needs.metrics.signOut();
   needs.log.info('logout.finished', {
     issuer: session.issuer,
-    subject: digest(session.claims.sub).slice(0, 16),
+    subject: personDigest(session.issuer, session.claims.sub),
     session: digest(session.id).slice(0, 16),
   });
 }

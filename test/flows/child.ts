@@ -1,0 +1,43 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { endLater } from './rig.ts';
+
+const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
+
+/** `flytegate serve` as a process of its own; killed with the file that started it. */
+export interface Child {
+  readonly admin: string;
+  /** Everything it has logged so far. */
+  log(): string;
+  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
+  /** Exit code, or the signal that ended it. */
+  readonly ended: Promise<number | string>;
+}
+
+/** Resolves when the process says that it listens. */
+export async function startChild(settings: string): Promise<Child> {
+  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', cli, 'serve', '--config', settings], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = once(child, 'close').then(([code, signal]) => code ?? signal);
+  endLater(async () => {
+    child.kill('SIGKILL');
+    await ended;
+  });
+  const out: Buffer[] = [];
+  child.stdout?.on('data', (data: Buffer) => out.push(data));
+  let said = '';
+  const listening = new Promise<string>((resolve) => {
+    child.stderr?.on('data', (data: Buffer) => {
+      said += data.toString();
+      const admin = /listens on .*, admin on (\S+)\n/.exec(said)?.[1];
+      if (admin !== undefined) resolve(admin);
+    });
+  });
+  const early = ended.then((code) => Promise.reject(new Error(`ended with ${code}: ${said}`)));
+  // Ended later than that is what tests wait for.
+  early.catch(() => undefined);
+  const admin = await Promise.race([listening, early]);
+  return { admin, log: () => Buffer.concat(out).toString(), kill: (signal) => void child.kill(signal), ended };
+}
