@@ -124,8 +124,9 @@ async function keepRunning(start: () => Promise<Service>): Promise<void> {
 
 async function exitOnBugs(): Promise<void> {
   const { createLog } = await import('./observe/log.ts');
+  const { bugFacts } = await import('./observe/facts.ts');
   const exit = (cause: unknown) => {
-    createLog({ level: 'error' }).log.error('internal', { cause });
+    createLog({ level: 'error' }).log.error('internal', bugFacts(cause));
     process.exit(1);
   };
   process.on('uncaughtException', exit);

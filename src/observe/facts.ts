@@ -13,3 +13,8 @@ export function pathFact(path: string): string {
   const shown = path.includes('eyJ') ? path.replace(/eyJ[\w-]{8,}(?:\.[\w-]*)*/g, '[token]') : path;
   return shown.length > longestPath ? `${shown.slice(0, longestPath)}…` : shown;
 }
+
+/** What is needed to find a mistake of ours: the error and where it came from, at most 2,000 characters of it. */
+export function bugFacts(cause: unknown): { readonly cause: unknown; readonly stack?: string } {
+  return cause instanceof Error && cause.stack ? { cause, stack: cause.stack.slice(0, 2000) } : { cause };
+}

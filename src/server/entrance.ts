@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import type { FailureCode } from '../failure.ts';
+import { bugFacts } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Exchange, Handler, Reply } from './exchange.ts';
 import type { Fault } from './framing.ts';
@@ -26,7 +27,7 @@ export interface Entrance {
 
 export function createEntrance(needs: EntranceNeeds): Entrance {
   const crash = (exchange: Exchange, cause: unknown) => {
-    needs.log.error('request.crashed', { id: exchange.id, cause });
+    needs.log.error('request.crashed', { id: exchange.id, ...bugFacts(cause) });
     if (!endBegun(exchange)) exchange.send(failureReply(exchange, { status: 500 }));
   };
   return {

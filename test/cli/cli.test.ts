@@ -131,7 +131,7 @@ describe('flytegate serve, running', () => {
     await once(child.stderr, 'data');
     child.kill('SIGUSR2');
     assert.deepEqual(await ended, [1, null]);
-    assert.match(Buffer.concat(out).toString(), /"level":"error".*"cause":"boom".*"event":"internal"/);
+    assert.match(Buffer.concat(out).toString(), /"level":"error".*"event":"internal".*"cause":"boom".*"stack":".+/);
   });
 
   it('says in one sentence that its port is taken, and exits 1', async () => {

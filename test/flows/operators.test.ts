@@ -107,7 +107,11 @@ describe('the operator’s port', () => {
     await lost.restart();
     const { status: stillReady, json: more } = await ask(`${lost.admin()}/readyz`);
     assert.equal(stillReady, 200);
-    assert.deepEqual(more()['missing'], ['provider', 'keys', 'upstream control-plane']);
+    assert.deepEqual(more()['missing'], [
+      `provider ${lost.issuer}`,
+      `keys of ${lost.issuer}`,
+      'upstream control-plane',
+    ]);
   });
 
   it('is let go of again when the public port is taken', async () => {

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { type Options, parseOptions } from '../../bench/options.ts';
+import { race, speedRatio, thriftRatio } from '../../bench/race.ts';
+import { quantile, spreadOf } from '../../bench/statistics.ts';
+
+const folder = await mkdtemp(join(tmpdir(), 'flytegate-bench-test-'));
+after(() => rm(folder, { recursive: true, force: true }));
+
+describe('npm run bench', () => {
+  it('measures with tiny counts, prints a table and leaves the figures as JSON', async () => {
+    const args = ['--seconds', '1', '--rounds', '1', '--warm-up', '0', '--only', 'me', '--results', folder];
+    const { code, words } = await bench(args);
+    assert.equal(code, 0, words);
+    assert.match(words, /\/me, cookie ÷ bare node:http, cookie +\d+\.\d\d/);
+    const [file = ''] = await readdir(folder);
+    const { results } = JSON.parse(await readFile(join(folder, file), 'utf8'));
+    assert.equal(results.length, 1);
+    for (const { name, perSecond } of results[0].rows) assert.ok(perSecond > 0, `${name} answered nothing`);
+  });
+
+  it('refuses options it does not know with its usage', async () => {
+    const { code, words } = await bench(['--rounds', 'many']);
+    assert.equal(code, 2);
+    assert.match(words, /--rounds is a whole number from 1 to 50\n.*--seconds N/s);
+  });
+});
+
+describe('the options', () => {
+  it('choose all measures and the first two processors unless told otherwise', () => {
+    const { only, serverCpu, clientCpu, rounds } = parseOptions([]);
+    assert.deepEqual(only, ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory']);
+    assert.deepEqual([serverCpu, clientCpu], [0, 1]);
+    assert.ok(rounds >= 3);
+  });
+
+  for (const argv of [
+    ['--seconds', '0'],
+    ['--rounds', '1.5'],
+    ['--only', 'me,you'],
+    ['--server-cpu', '-1'],
+    ['--fast'],
+  ])
+    it(`refuse ${argv.join(' ')}`, () => assert.throws(() => parseOptions(argv)));
+});
+
+describe('a race', () => {
+  const options: Pick<Options, 'rounds' | 'seconds' | 'warmUpS'> = { rounds: 3, seconds: 1, warmUpS: 0 };
+
+  it('begins every round with another contestant', async () => {
+    const order: string[] = [];
+    const contestant = (name: string) => ({ name, pids: [], load: async () => order.push(name) });
+    await race(['a', 'b', 'c'].map(contestant), options);
+    assert.equal(order.join(''), 'abcbcacab');
+  });
+
+  it('compares round by round, so that a slow round counts for neither', async () => {
+    const speeds = { a: [90, 9, 45], b: [100, 10, 50] };
+    const contestant = (name: 'a' | 'b') => ({ name, pids: [], load: async () => speeds[name].shift() ?? 0 });
+    const turns = await race([contestant('a'), contestant('b')], options);
+    assert.deepEqual(speedRatio(turns, { over: 'a', under: 'b' }), { min: 0.9, median: 0.9, max: 0.9 });
+  });
+
+  it('shows no processor time where the system does not tell', async () => {
+    const contestant = (name: string) => ({ name, pids: [2 ** 30], load: async () => 1 });
+    const turns = await race([contestant('a'), contestant('b')], options);
+    assert.equal(thriftRatio(turns, { over: 'a', under: 'b' }), undefined);
+  });
+
+  it('names the contestant that failed', async () => {
+    const load = () => Promise.reject(new Error('refused'));
+    await assert.rejects(race([{ name: 'a', pids: [], load }], options), /^Error: a: refused$/);
+  });
+});
+
+describe('the statistics', () => {
+  it('give the least, the middle and the greatest', () => {
+    assert.deepEqual(spreadOf([3, 1, 2]), { min: 1, median: 2, max: 3 });
+    assert.deepEqual(spreadOf([4, 1]), { min: 1, median: 2.5, max: 4 });
+  });
+
+  it('interpolate between neighbours', () => {
+    const sorted = Array.from({ length: 101 }, (_, i) => i);
+    assert.equal(quantile(sorted, 0.99), 99);
+    assert.equal(quantile([0, 10], 0.25), 2.5);
+  });
+});
+
+async function bench(args: readonly string[]): Promise<{ code: number | null; words: string }> {
+  const run = join(import.meta.dirname, '../../bench/run.ts');
+  const child = spawn(process.execPath, ['--import', 'tsx', run, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let words = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      words += chunk.toString();
+    });
+  const [code] = await once(child, 'close');
+  return { code, words };
+}
