@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { FailureCode } from '../failure.ts';
 import { bugFacts } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
+import { attempt } from './contain.ts';
 import type { Exchange, Handler, Reply } from './exchange.ts';
 import type { Fault } from './framing.ts';
 
@@ -21,14 +22,20 @@ export interface Entrance {
    * @returns resolved when the handler is done with it, never rejected; undefined when it is done already
    */
   pass(exchange: Exchange): Promise<void> | undefined;
-  /** Turns a request away. */
+  /** Turns a request away. Never throws. */
   refuse(exchange: Exchange, fault: Fault): void;
 }
 
 export function createEntrance(needs: EntranceNeeds): Entrance {
   const crash = (exchange: Exchange, cause: unknown) => {
-    needs.log.error('request.crashed', { id: exchange.id, ...bugFacts(cause) });
-    if (!endBegun(exchange)) exchange.send(failureReply(exchange, { status: 500 }));
+    attempt(() => needs.log.error('request.crashed', { id: exchange.id, ...bugFacts(cause) }));
+    try {
+      if (!isAnswerBegun(exchange)) exchange.send(failureReply(exchange, { status: 500 }));
+      else cut(exchange);
+    } catch (second) {
+      attempt(() => cut(exchange));
+      attempt(() => needs.log.error('request.crashed', { id: exchange.id, ...bugFacts(second) }));
+    }
   };
   return {
     pass: (exchange) => {
@@ -40,36 +47,43 @@ export function createEntrance(needs: EntranceNeeds): Entrance {
       }
     },
     refuse: (exchange, fault) => {
-      const { peer, version } = exchange.head;
-      needs.log.info('request.refused', {
-        id: exchange.id,
-        code: fault.code,
-        status: fault.status,
-        peer,
-        version,
-      });
-      needs.onRefused?.(fault.code);
-      exchange.send(failureReply(exchange, fault));
+      try {
+        refuse(needs, exchange, fault);
+      } catch (cause) {
+        crash(exchange, cause);
+      }
     },
   };
 }
 
-/** Cuts an answer short that has begun, so that nobody takes what arrived of it for the whole. */
-function endBegun({ wire }: Exchange): boolean {
-  switch (wire.kind) {
-    case 'http1':
-      if (!wire.response.headersSent) return false;
-      wire.response.destroy();
-      return true;
-    case 'http2':
-      if (!wire.stream.headersSent) return false;
-      // An answer that is complete stays complete.
-      if (!wire.stream.writableEnded) wire.stream.close(http2InternalError);
-      return true;
-    case 'upgrade':
-      // Nobody can tell how much was written: never a second head.
-      wire.socket.destroy();
-      return true;
+function refuse(needs: EntranceNeeds, exchange: Exchange, fault: Fault): void {
+  const { peer, version } = exchange.head;
+  needs.log.info('request.refused', {
+    id: exchange.id,
+    code: fault.code,
+    status: fault.status,
+    peer,
+    version,
+  });
+  needs.onRefused?.(fault.code);
+  exchange.send(failureReply(exchange, fault));
+}
+
+function isAnswerBegun({ wire }: Exchange): boolean {
+  if (wire.kind === 'http1') return wire.response.headersSent;
+  if (wire.kind === 'http2') return wire.stream.headersSent;
+  // Nobody can tell how much was written: never a second head.
+  return true;
+}
+
+/** Cuts an answer short, so that nobody takes what arrived of it for the whole. One that is complete stays complete. */
+function cut({ wire }: Exchange): void {
+  if (wire.kind === 'upgrade') wire.socket.destroy();
+  else if (wire.kind === 'http2') {
+    if (!wire.stream.writableEnded) wire.stream.close(http2InternalError);
+  } else if (!wire.response.writableEnded) {
+    // The connection, not the response: one that waits for its turn would come to it, and never end.
+    wire.request.socket.destroy();
   }
 }
 
@@ -91,7 +105,7 @@ function failureReply(exchange: Exchange, fault: { readonly status: keyof typeof
   const body = { code: rpcCodes[fault.status], message: STATUS_CODES[fault.status] ?? '', reference: exchange.id };
   return {
     status: fault.status,
-    fields: ['Content-Type', 'application/json', 'Cache-Control', 'no-store'],
+    fields: ['Content-Type', 'application/json', 'Cache-Control', 'no-store', 'X-Request-ID', exchange.id],
     body: JSON.stringify(body),
   };
 }

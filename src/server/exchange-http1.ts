@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Exchange, Reply, Wire } from './exchange.ts';
 import { type Framing, hasBody } from './framing.ts';
 import { lingerAfterReply } from './linger.ts';
@@ -25,18 +25,27 @@ export class Http1Exchange extends Referenced implements Exchange {
     this.#framing = framing;
   }
 
+  // A response hears of its connection's end only a moment later.
+  get isGone(): boolean {
+    return this.wire.response.destroyed || this.wire.request.socket.destroyed;
+  }
+
   send(reply: Reply): void {
     const { response } = this.wire;
-    if (response.headersSent || response.destroyed) return;
+    if (response.headersSent || this.isGone) return;
+    if (response.statusMessage) this.#forgetHead();
     if (this.#wouldPoisonNext()) this.closeAfterReply();
+    // Said each time: Node would take the phrase of a head that could not be written for ours, and fail again.
+    const reason = STATUS_CODES[reply.status] ?? '';
+    response.sendDate = true;
     const body = reply.body ?? '';
     const length = Buffer.byteLength(body);
     if (reply.status === 204 || reply.status === 304) {
-      response.writeHead(reply.status, [...reply.fields]);
+      response.writeHead(reply.status, reason, [...reply.fields]);
       response.end();
       return;
     }
-    response.writeHead(reply.status, reply.fields.concat('Content-Length', String(length)));
+    response.writeHead(reply.status, reason, reply.fields.concat('Content-Length', String(length)));
     // Node writes head and body in one encoding when both are strings: latin1 keeps field values the bytes they are, and
     // is right for a body only while that is ASCII.
     if (typeof body === 'string' && body.length === length) response.end(body, 'latin1');
@@ -47,6 +56,12 @@ export class Http1Exchange extends Referenced implements Exchange {
   closeAfterReply(): void {
     this.wire.response.shouldKeepAlive = false;
     lingerAfterReply(this.wire.request.socket);
+  }
+
+  /** Undoes what is left of a head that could not be written. What cannot be undone ends with the connection. */
+  #forgetHead(): void {
+    this.wire.response.chunkedEncoding = false;
+    this.closeAfterReply();
   }
 
   // A body that nobody will read would have to be discarded, however long, before the next request can be found.

@@ -20,9 +20,15 @@ export class Http2Exchange extends Referenced implements Exchange {
     this.head = head;
   }
 
+  // A reset closes a stream at once; one with bytes that nobody read yet is destroyed much later, or never.
+  get isGone(): boolean {
+    const { stream } = this.wire;
+    return stream.destroyed || stream.closed;
+  }
+
   send(reply: Reply): void {
     const { stream } = this.wire;
-    if (stream.destroyed || stream.closed || stream.headersSent) return;
+    if (this.isGone || stream.headersSent) return;
     // Node joins names and values with NUL bytes before it hands them on, so it would not notice one inside a value.
     assertWritable(reply.fields);
     const body = reply.body ?? '';

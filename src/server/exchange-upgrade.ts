@@ -25,6 +25,10 @@ export class UpgradeExchange extends Referenced implements Exchange {
     this.#socket = wire.socket;
   }
 
+  get isGone(): boolean {
+    return this.#socket.destroyed;
+  }
+
   send(reply: Reply): void {
     if (!this.#socket.writable) return;
     this.#socket.write(serialize(reply));

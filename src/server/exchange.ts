@@ -27,6 +27,11 @@ export interface Exchange {
   /** When the head was complete: milliseconds of `performance.now()`. */
   readonly startedAt: number;
   /**
+   * Whether nobody is left to answer: the caller closed or reset its connection or stream, or has its answer already.
+   * Whoever waited for something asks this before acting on it: no event will tell of a close that has already been.
+   */
+  readonly isGone: boolean;
+  /**
    * Sends a complete reply; for a refused upgrade writes the response and closes the socket. A request body that is still
    * on its way ends the HTTP/1.1 connection, unless it is so short that discarding it costs less; in HTTP/2 it is
    * cancelled. Does nothing when the caller is already gone or was answered. HEAD gets no body.

@@ -7,6 +7,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { faultOf } from './admission.ts';
+import { createContain } from './contain.ts';
 import { Http2Exchange, headOfStream } from './exchange-http2.ts';
 import type { Fault } from './framing.ts';
 import type { Protocol, ProtocolNeeds } from './http1.ts';
@@ -29,8 +30,9 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
   const server = createNodeServer(needs);
   const connections = new Map<Http2Session, Connection>();
   let isDraining = false;
+  const contain = createContain(needs.log);
 
-  server.on('session', (session) => {
+  const welcome = (session: Http2Session) => {
     const connection: Connection = { session, peer: session.socket.remoteAddress ?? '', unfinished: 0 };
     connections.set(session, connection);
     session.once('close', () => connections.delete(session));
@@ -39,14 +41,23 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
       if (connection.unfinished === 0) session.destroy();
     });
     if (isDraining) session.close();
-  });
+  };
+  server.on(
+    'session',
+    contain(welcome, (session) => session.destroy()),
+  );
   server.on('sessionError', (cause) => needs.log.debug('connection.broken', { cause }));
-  server.on('stream', (stream, headers, _flags, raw) => {
+  const begin = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
     // A reset by the caller is no news, but an unheard error would end the process.
     stream.on('error', () => undefined);
     const connection = stream.session && connections.get(stream.session);
-    if (connection && !stream.destroyed) serve(needs, connection, { stream, headers, raw });
-  });
+    // A reset that came with the request closes the stream before anybody is told of it; destroyed it is later.
+    if (connection && !stream.destroyed && !stream.closed) serve(needs, connection, { stream, headers, raw });
+  };
+  server.on(
+    'stream',
+    contain(begin, (stream) => stream.close(constants.NGHTTP2_INTERNAL_ERROR)),
+  );
   return {
     accept: (socket) => {
       // Nothing in HTTP/2 can follow the end of what a client sends.

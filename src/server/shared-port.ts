@@ -2,6 +2,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { Address, Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
+import { createContain } from './contain.ts';
 import { readFirstBytes } from './first-bytes.ts';
 
 /** PEM. */
@@ -80,8 +81,9 @@ function open(server: Server, needs: PortNeeds): Promise<Address> {
 const transport = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
 
 function createPlainPort(needs: PortNeeds): Server {
+  const take = createTake(needs);
   return createServer(transport, (socket) => {
-    readFirstBytes(socket, needs.limits, (isHttp2) => hand(needs, socket, isHttp2));
+    readFirstBytes(socket, needs.limits, (isHttp2) => take(socket, isHttp2));
   });
 }
 
@@ -94,9 +96,10 @@ function createTlsPort(needs: PortNeeds, { cert, key }: Certificate): Server {
     handshakeTimeout: needs.limits.headersMs,
     ALPNProtocols: ['h2', 'http/1.1'],
   } as const;
+  const take = createTake(needs);
   const server = createTlsServer(options, (socket: TLSSocket) => {
     socket.on('error', () => undefined); // as above: the caller's own doing
-    readFirstBytes(socket, needs.limits, () => hand(needs, socket, socket.alpnProtocol === 'h2'));
+    readFirstBytes(socket, needs.limits, () => take(socket, socket.alpnProtocol === 'h2'));
   });
   server.on('tlsClientError', (cause, socket) => {
     needs.log.debug('tls.refused', { cause });
@@ -105,12 +108,16 @@ function createTlsPort(needs: PortNeeds, { cert, key }: Certificate): Server {
   return server;
 }
 
-function hand(needs: PortNeeds, socket: Socket, isHttp2: boolean): void {
-  if (isHttp2) {
-    needs.onHttp2(socket);
-    return;
-  }
-  needs.onHttp1(socket);
-  // Paused since the first bytes were read; what was put back comes before anything new.
-  socket.resume();
+/** Hands a connection over to its protocol; one that the protocol cannot take is closed. */
+function createTake(needs: PortNeeds): (socket: Socket, isHttp2: boolean) => void {
+  const take = (socket: Socket, isHttp2: boolean) => {
+    if (isHttp2) {
+      needs.onHttp2(socket);
+      return;
+    }
+    needs.onHttp1(socket);
+    // Paused since the first bytes were read; what was put back comes before anything new.
+    socket.resume();
+  };
+  return createContain(needs.log)(take, (socket) => void socket.destroy());
 }

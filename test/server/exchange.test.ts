@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { constants } from 'node:http2';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
 import { ask, closeCode, openSession } from './http2-client.ts';
@@ -120,5 +121,64 @@ describe('a whole reply', () => {
     connection.socket.destroy();
     await port.listener.stop(5000);
     assert.ok(port.events.every(({ event }) => event !== 'request.crashed'));
+  });
+});
+
+describe('an exchange tells that nobody is left to answer', () => {
+  const get = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
+  for (const [name, bytes] of Object.entries({
+    'HTTP/1.1': get,
+    'HTTP/1.1, of each request in line': get + get,
+    'HTTP/1.1, in the middle of a body': get
+      .replace('GET', 'POST')
+      .replace('\r\n\r\n', '\r\nContent-Length: 9\r\n\r\nabc'),
+    'a WebSocket handshake': get.replace('\r\n\r\n', '\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'),
+  })) {
+    it(`over ${name}, from the moment its connection is closed`, async () => {
+      const port = await openPort({ handler: () => undefined });
+      const connection = await connectRaw(port);
+      connection.send(bytes);
+      while (port.seen.length < bytes.split('GET /').length - 1 || port.seen.length === 0) {
+        await new Promise(setImmediate);
+      }
+      assert.ok(port.seen.every(({ isGone }) => !isGone));
+      const { wire } = port.seen[0] ?? assert.fail('nothing came');
+      assert.ok(wire.kind !== 'http2');
+      const closed = new Promise((resolve) => wire.request.socket.once('close', resolve));
+      connection.socket.resetAndDestroy();
+      await closed;
+      assert.ok(port.seen.every(({ isGone }) => isGone));
+      for (const exchange of port.seen) exchange.send({ status: 200, fields: [] });
+    });
+  }
+
+  it('over HTTP/2, from the moment its stream is closed, and not that of another', async () => {
+    const port = await openPort({ handler: () => undefined });
+    const session = openSession(port.port);
+    const streams = ['/left', '/stays'].map((path) => session.request({ ':path': path }));
+    while (port.seen.length < 2) await new Promise(setImmediate);
+    const gone = () => port.seen.filter(({ isGone }) => isGone).map(({ head }) => head.target);
+    assert.deepEqual(gone(), []);
+    streams[0]?.close(constants.NGHTTP2_CANCEL);
+    while (gone().length === 0) await new Promise(setImmediate);
+    assert.deepEqual(gone(), ['/left']);
+  });
+
+  it('over HTTP/1.1 also before Node has told anybody', async () => {
+    const closed = Promise.withResolvers<boolean>();
+    const port = await openPort({
+      handler: (exchange) => {
+        if (exchange.wire.kind === 'http1') exchange.wire.request.socket.destroy();
+        closed.resolve(exchange.isGone);
+      },
+    });
+    await exchangeRaw(port, get);
+    assert.ok(await closed.promise);
+  });
+
+  it('also when it has been answered', async () => {
+    const port = await openPort();
+    await exchangeRaw(port, get.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'));
+    assert.equal(port.seen[0]?.isGone, true);
   });
 });
