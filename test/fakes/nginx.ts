@@ -23,6 +23,7 @@ export interface Nginx {
  * @param options.gateway     port of the gateway on 127.0.0.1
  * @param options.upstream    port of the control plane on 127.0.0.1
  * @param options.port        public port; a free one unless the gateway's settings had to name it before
+ * @param options.site        what stands in the http block instead of the example, with the example's ports
  * @param options.cacheKey    turns nginx's own cache of checks on; a string takes the place of the example's key
  */
 export async function startNginx(options: {
@@ -30,16 +31,18 @@ export async function startNginx(options: {
   readonly gateway: number;
   readonly upstream: number;
   readonly port?: number;
+  readonly site?: string;
   readonly cacheKey?: string | true;
 }): Promise<Nginx> {
   const port = options.port ?? (await freePort());
   const grpcPort = await freePort();
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-nginx-'));
-  const example = await readFile(join(import.meta.dirname, '../../config/nginx/flytegate.conf'), 'utf8');
+  const example =
+    options.site ?? (await readFile(join(import.meta.dirname, '../../config/nginx/flytegate.conf'), 'utf8'));
   const site = example
     .replaceAll('127.0.0.1:8080', `127.0.0.1:${options.gateway}`)
     .replaceAll('127.0.0.1:8090', `127.0.0.1:${options.upstream}`)
-    .replace('default localhost:8000;', `default localhost:${port};`)
+    .replaceAll('localhost:8000', `localhost:${port}`)
     .replace('listen 8000;', `listen 127.0.0.1:${port};`)
     .replace('listen 8001 http2;', `listen 127.0.0.1:${grpcPort} http2;`);
   await writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
