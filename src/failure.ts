@@ -33,7 +33,7 @@ export const failureCodes = {
   store_unreachable: 'the session store did not answer',
   // Signing in and out
   redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
-  login_state_missing: 'the browser that came back is not the one that left, or took longer than ten minutes',
+  login_state_missing: 'the browser that came back is not the one that left, took longer than ten minutes, or came a second time',
   login_state_invalid: 'the state parameter was not made by this gateway, or was damaged',
   login_denied: 'the identity provider answered the sign-in with an error',
   login_exchange_failed: 'the authorization code could not be redeemed, or the ID token did not verify',
@@ -46,7 +46,6 @@ export const failureCodes = {
   upstream_timeout: 'the upstream did not answer in time',
   upstream_broken: 'the upstream broke the connection or answered something that is not HTTP',
   // Ourselves
-  draining: 'the gateway is shutting down',
   config_invalid: 'the settings have mistakes',
   internal: 'a mistake in the gateway: please report it with its reference',
 } as const;

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { maxKeys } from './cookie-keys.ts';
 
@@ -31,16 +31,28 @@ export async function addKeyPair(dir: string, pair: KeyPair): Promise<number> {
     throw new Error(`the key files in ${dir} do not pair: ${hashes.length} and ${blocks.length} lines`);
   if (hashes.length >= maxKeys)
     throw new Error(`the key files in ${dir} hold ${maxKeys} keys already: remove the last lines of both`);
-  const fresh = names.map((name) => join(dir, `.${name}.new`));
-  for (const [at, name] of names.entries()) {
-    const file = fresh[at] ?? '';
-    await writeFile(file, `${[pair[name], ...(old[at] ?? [])].join('\n')}\n`, { mode: 0o600 });
-    // The mode above counts only for a file that was not there.
-    await chmod(file, 0o600);
-  }
-  // Both are complete on disk before either takes its place.
-  for (const [at, name] of names.entries()) await rename(fresh[at] ?? '', join(dir, name));
+  await replace(
+    dir,
+    names.map((name, at) => ({ name, text: `${[pair[name], ...(old[at] ?? [])].join('\n')}\n` })),
+  );
   return hashes.length + 1;
+}
+
+/** Writes all files of a folder anew, complete on disk before the first takes its place. */
+async function replace(dir: string, files: readonly { name: string; text: string }[]): Promise<void> {
+  const fresh: string[] = [];
+  try {
+    for (const { name, text } of files) {
+      // A name that nobody can foresee, and only a file that is not there: a link laid out before would carry keys away.
+      const file = join(dir, `.${name}.${randomBytes(12).toString('hex')}.new`);
+      fresh.push(file);
+      await writeFile(file, text, { mode: 0o600, flag: 'wx', flush: true });
+    }
+    for (const [at, { name }] of files.entries()) await rename(fresh[at] ?? '', join(dir, name));
+  } finally {
+    // Those that took their place are no longer there under these names.
+    await Promise.all(fresh.map((file) => rm(file, { force: true })));
+  }
 }
 
 async function readKeys(file: string): Promise<readonly string[]> {

@@ -65,12 +65,14 @@ export function createCallback(needs: CallbackNeeds): (request: OidcRequest) => 
     const place = needs.places.afterSignIn(state.returnTo, request.origin);
     const verifier = await needs.states.verifierOf(state, request.cookies);
     if (verifier === undefined) return staleTab(request, place, needs);
+    // The state is spent from here on, whatever comes of it.
+    const spent = [needs.cookies.clearLogin(state.suffix)];
+    // Each use costs a question to the provider, and a code that comes twice makes it take back what the first one got.
+    if (!needs.states.spend(state)) return staleTab(request, place, needs, spent);
 
     const answered = new URL(`${request.origin}/callback`);
     answered.search = query.toString();
     const expected = { state: parameter.value, nonce: state.nonce, verifier };
-    // The state is spent from here on, whatever comes of it.
-    const spent = [needs.cookies.clearLogin(state.suffix)];
     const signed = await signIn(answered, expected, needs).catch(failureOf);
     if ('code' in signed) return failed({ ...signed, retry: retryPath(place), cookies: spent }, needs);
     return finish({ request, state, place, ...signed, spent }, needs);
@@ -78,10 +80,15 @@ export function createCallback(needs: CallbackNeeds): (request: OidcRequest) => 
 }
 
 /** Its login took too long, was pushed out by newer ones, ended already, or is another browser's. */
-async function staleTab(request: OidcRequest, place: string, needs: CallbackNeeds): Promise<Outcome> {
+async function staleTab(
+  request: OidcRequest,
+  place: string,
+  needs: CallbackNeeds,
+  cookies: readonly string[] = [],
+): Promise<Outcome> {
   const found = await needs.findSession(request.cookies);
-  if (found.kind === 'alive') return { kind: 'redirect', to: place, cookies: [] };
-  return failed({ status: 401, code: 'login_state_missing', retry: retryPath(place) }, needs);
+  if (found.kind === 'alive') return { kind: 'redirect', to: place, cookies };
+  return failed({ status: 401, code: 'login_state_missing', retry: retryPath(place), cookies }, needs);
 }
 
 async function signIn(
@@ -93,7 +100,7 @@ async function signIn(
   const { idToken } = tokens;
   if (!idToken) throw new Failure('login_exchange_failed', 'no ID token came with the tokens');
   const userinfo = await needs.client.userinfo(tokens.accessToken, idToken.claims.sub);
-  const claims = personClaims(idToken.claims, userinfo, needs.claims);
+  const claims = personClaims(idToken.claims, userinfo ?? {}, needs.claims);
   if (!claims) throw new Failure('login_exchange_failed', 'the subject is no text of at most 255 characters');
   const now = needs.now();
   const session: Session = {

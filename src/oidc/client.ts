@@ -1,6 +1,6 @@
 import * as openid from 'openid-client';
 import type { Secret } from '../config/secret.ts';
-import type { Clock, Seconds } from '../config/units.ts';
+import type { Clock, Millis, Seconds } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import { type IdTokenClaims, verifyIdToken } from './id-token.ts';
 import type { Outbound } from './outbound.ts';
@@ -14,6 +14,8 @@ export interface Tokens {
   readonly refreshToken?: string;
   /** Compact, and verified: signature, `iss`, `aud`, `azp`, times. */
   readonly idToken?: { readonly jwt: string; readonly claims: IdTokenClaims };
+  /** One came with a renewal, but could not be verified for want of keys: nobody knows what it says. */
+  readonly isIdTokenUnread?: true;
 }
 
 /** What the answer of the authorization endpoint is checked against. */
@@ -37,8 +39,11 @@ export interface Client {
    * @param answered the redirect URI with the answer's query
    */
   redeem(answered: URL, expected: Expected): Promise<Tokens>;
-  /** What userinfo says of a subject; nothing where the provider has no such endpoint. */
-  userinfo(accessToken: string, subject: string): Promise<RawClaims>;
+  /**
+   * What userinfo says of a subject; undefined where the provider has no such endpoint.
+   * @param spentMs of the time for one exchange, so much is used up already
+   */
+  userinfo(accessToken: string, subject: string, spentMs?: Millis): Promise<RawClaims | undefined>;
   /** The ID token of the answer is verified where there is one; its nonce is of no interest (Core §12.2). */
   refresh(refreshToken: string): Promise<Tokens>;
   /** Whether the provider could be asked to forget a refresh token (RFC 7009), and was. */
@@ -56,7 +61,7 @@ export function createClient(needs: {
   now: Clock;
 }): Client {
   const { provider, clientId } = needs;
-  const configured = async () => configure(await provider.metadata(), needs);
+  const configured = async (spentMs?: Millis) => configure(await provider.metadata(), needs, spentMs);
   return {
     issuer: provider.issuer,
     authorizationUrl: async (parameters) => endpointUrl(await configured(), openid.buildAuthorizationUrl, parameters),
@@ -70,9 +75,9 @@ export function createClient(needs: {
         }),
         needs,
       ),
-    userinfo: async (accessToken, subject) => {
-      if ((await provider.metadata()).userinfo_endpoint === undefined) return {};
-      const configuration = await configured();
+    userinfo: async (accessToken, subject, spentMs) => {
+      if ((await provider.metadata()).userinfo_endpoint === undefined) return undefined;
+      const configuration = await configured(spentMs);
       // Only for userinfo that comes as a signed JWT: then its signature counts too.
       openid.enableNonRepudiationChecks(configuration);
       return openid.fetchUserInfo(configuration, accessToken, subject);
@@ -97,6 +102,7 @@ export function createClient(needs: {
 function configure(
   metadata: ProviderMetadata,
   needs: { outbound: Outbound; clientId: string; clientSecret?: Secret; now: Clock },
+  spentMs: Millis = 0,
 ): openid.Configuration {
   const client = {
     // The library reads the system's clock; this makes it read ours.
@@ -110,7 +116,7 @@ function configure(
   openid.allowInsecureRequests(configuration);
   configuration.timeout = 0;
   configuration[openid.customFetch] = (url, { method, headers, body }) =>
-    needs.outbound.fetch(url, { method, headers, body });
+    needs.outbound.fetch(url, { method, headers, body, spentMs });
   return configuration;
 }
 
@@ -145,7 +151,7 @@ function endpointUrl(
  */
 function withoutIdToken(answer: openid.TokenEndpointResponse, error: unknown): Tokens {
   if (!(error instanceof Failure)) throw error;
-  return bareTokens(answer);
+  return { ...bareTokens(answer), isIdTokenUnread: true };
 }
 
 async function readTokens(

@@ -41,7 +41,7 @@ export async function discover(needs: {
   let status = 0;
   for (const url of metadataUrls(needs.baseUrl, needs.metadataUrl)) {
     const answer = await needs.outbound.fetch(url);
-    if (answer.status === 200) return checked(await jsonOf(answer), needs);
+    if (answer.status === 200) return checked(await jsonOf(answer), { ...needs, url });
     status = answer.status;
     // Only "there is no such document" is a reason to look in the next place; an outage is an outage.
     if (status < 400 || status >= 500 || status === 429) break;
@@ -77,7 +77,8 @@ async function jsonOf(answer: Response): Promise<unknown> {
   }
 }
 
-function checked(document: unknown, needs: { issuer: string; outbound: Outbound }): ProviderMetadata {
+/** @param needs.url where the document came from */
+function checked(document: unknown, needs: { issuer: string; outbound: Outbound; url: string }): ProviderMetadata {
   if (!isMetadata(document)) throw new Failure('issuer_unreachable', 'the metadata is no object with an issuer');
   if (document.issuer !== needs.issuer) {
     const named = JSON.stringify(document.issuer.slice(0, 200));
@@ -89,7 +90,7 @@ function checked(document: unknown, needs: { issuer: string; outbound: Outbound 
   for (const name of endpoints) {
     const url = document[name];
     if (url === undefined) continue;
-    if (typeof url !== 'string' || !needs.outbound.allows(url)) {
+    if (typeof url !== 'string' || !needs.outbound.allows(url, needs.url)) {
       throw new Failure('issuer_unreachable', `the metadata's ${name} is not an address that may be spoken to`);
     }
   }

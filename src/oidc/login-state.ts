@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Clock, Millis } from '../config/units.ts';
 import { readCookies } from '../server/cookie.ts';
 import type { Seal } from '../session/seal.ts';
@@ -13,6 +14,8 @@ export const maxLogins = 12;
 const clearedAtOnce = 4;
 /** Login cookies that are opened to find the oldest; a browser with more made them up. */
 const openedAtMost = 32;
+/** Ended logins remembered at most; to push one out takes as many others that really came back from the provider. */
+const maxSpent = 10_000;
 
 /** What the `state` parameter says, once opened. */
 export interface LoginState {
@@ -33,7 +36,7 @@ export interface LoginBegun {
   readonly cookies: readonly string[];
 }
 
-/** Logins under way: nothing of them is kept here, all of it in the browser. */
+/** Logins under way: nothing of them is kept here, all of it in the browser. Only those that ended are remembered. */
 export interface LoginStates {
   /** @param cookies the request's Cookie field */
   begin(returnTo: string, cookies: string): Promise<LoginBegun>;
@@ -41,10 +44,17 @@ export interface LoginStates {
   open(state: string): Promise<LoginState | undefined>;
   /** The PKCE verifier, for the browser that began this login in the last ten minutes; undefined for any other. */
   verifierOf(state: LoginState, cookies: string): Promise<string | undefined>;
+  /**
+   * Uses a login up. To be asked once the browser is known for its own: a stranger must not end somebody else's login.
+   * @returns whether this was its first use in this process; a second one asks the provider nothing
+   */
+  spend(state: LoginState): boolean;
 }
 
 export function createLoginStates(needs: { seal: Seal; cookies: Cookies; now: Clock }): LoginStates {
   const { seal, cookies, now } = needs;
+  // By the challenge, which is no other login's: a digest already.
+  const spent = new LRUCache<string, true>({ max: maxSpent, perf: { now }, ttlResolution: 0 });
   return {
     begin: async (returnTo, sent) => {
       const verifier = randomBytes(32).toString('base64url');
@@ -68,6 +78,12 @@ export function createLoginStates(needs: { seal: Seal; cookies: Cookies; now: Cl
       const value = values.length === 1 ? values[0] : undefined;
       const { p: verifier } = (await seal.open('login-cookie', value ?? '')) ?? {};
       return typeof verifier === 'string' && isSame(digest(verifier), state.challenge) ? verifier : undefined;
+    },
+    spend: ({ challenge, startedAt }) => {
+      if (spent.has(challenge)) return false;
+      // Until its time is over anyway.
+      spent.set(challenge, true, { ttl: Math.max(1, startedAt + loginMs - now()) });
+      return true;
     },
   };
 }

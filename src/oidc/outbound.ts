@@ -11,6 +11,8 @@ export interface OutboundRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Of the time for one exchange, so much is used up already. */
+  readonly spentMs?: Millis;
 }
 
 /** The one way in which the gateway speaks to identity providers. */
@@ -22,8 +24,11 @@ export interface Outbound {
    * the origin and the error's code, never anything that was sent or received
    */
   fetch(url: string, sent?: OutboundRequest): Promise<Response>;
-  /** Whether a URL may be spoken to: https, or http on loopback, or http anywhere when the settings say so. */
-  allows(url: string): boolean;
+  /**
+   * Whether a URL may be spoken to: https, or http on loopback, or http anywhere when the settings say so.
+   * @param namedBy the address of the document that names this URL: one that came by https names no http on loopback
+   */
+  allows(url: string, namedBy?: string): boolean;
   close(): Promise<void>;
 }
 
@@ -41,12 +46,13 @@ export function createOutbound(settings: {
   allowHttp: boolean;
 }): Outbound {
   const dispatcher = createDispatcher(settings);
-  const allows = (url: string) => isAllowed(url, settings.allowHttp);
+  const allows = (url: string, namedBy?: string) => isAllowed(url, settings.allowHttp, namedBy);
   return {
     allows,
     fetch: async (url, sent = {}) => {
       if (!allows(url)) throw new Failure('issuer_unreachable', `${originOf(url)} is not spoken to without TLS`);
-      return exchange(dispatcher, { url, sent, timeoutMs: settings.timeoutMs });
+      const timeoutMs = Math.max(1, settings.timeoutMs - Math.max(0, sent.spentMs ?? 0));
+      return exchange(dispatcher, { url, sent, timeoutMs });
     },
     close: () => dispatcher.close(),
   };
@@ -79,11 +85,14 @@ function readCa(file: string): string {
   }
 }
 
-function isAllowed(url: string, allowHttp: boolean): boolean {
+function isAllowed(url: string, allowHttp: boolean, namedBy?: string): boolean {
   const parsed = URL.parse(url);
   if (parsed === null || parsed.username + parsed.password !== '') return false;
   if (parsed.protocol === 'https:') return true;
-  return parsed.protocol === 'http:' && (allowHttp || isLoopback(parsed.hostname));
+  if (parsed.protocol !== 'http:') return false;
+  // An issuer far away must not steer requests to whatever listens on this machine.
+  const isNamedFromAfar = namedBy !== undefined && URL.parse(namedBy)?.protocol !== 'http:';
+  return allowHttp || (isLoopback(parsed.hostname) && !isNamedFromAfar);
 }
 
 function isLoopback(hostname: string): boolean {

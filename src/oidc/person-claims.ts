@@ -42,16 +42,6 @@ export function personClaims(
   };
 }
 
-/** Claims after a renewal whose ID token said something new; what it does not mention stays. */
-export function renewedClaims(old: PersonClaims, idToken: RawClaims, names: readonly string[]): PersonClaims {
-  const fresh = personClaims(idToken, {}, names);
-  if (!fresh) return old;
-  const { email: _address, email_verified: _verified, ...rest } = old;
-  const kept = fresh.email === undefined ? old : rest;
-  const further = { ...old.additional, ...fresh.additional };
-  return { ...kept, ...fresh, ...optional('additional', Object.keys(further).length > 0 ? further : undefined) };
-}
-
 /** An address and what is said of it come from the same source: one's `true` must not vouch for the other's address. */
 function email(idToken: RawClaims, userinfo: RawClaims): Pick<PersonClaims, 'email' | 'email_verified'> {
   for (const { email: written, email_verified: verified } of [userinfo, idToken]) {

@@ -2,11 +2,11 @@ import type { Clock, Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Session } from '../session/session.ts';
+import type { PersonClaims, Session } from '../session/session.ts';
 import type { Client, Tokens } from './client.ts';
 import { digest } from './digest.ts';
+import { followClaims } from './followed-claims.ts';
 import { createLineages, type Lineage, type Lineages, type Renewal } from './lineage.ts';
-import { renewedClaims } from './person-claims.ts';
 import { sessionTimes } from './session-times.ts';
 import { troubleOf } from './trouble.ts';
 
@@ -24,7 +24,7 @@ export interface Renewer {
 
 export interface RenewNeeds {
   readonly client: Client;
-  /** Further claims to keep from a new ID token. */
+  /** Further claims to keep. */
   readonly claims: readonly string[];
   readonly now: Clock;
   readonly log: Log;
@@ -100,12 +100,13 @@ async function fly(lineage: Lineage, needs: Flying): Promise<Renewal> {
 }
 
 async function ask(session: Session, needs: RenewNeeds): Promise<Renewal> {
+  const askedAt = needs.now();
   try {
     const tokens = await needs.client.refresh(session.refreshToken ?? '');
-    const { idToken } = tokens;
-    // An ID token of somebody else: whatever these tokens are, they are not this person's.
-    if (idToken && idToken.claims.sub !== session.claims.sub) return { kind: 'refused' };
-    return { kind: 'renewed', session: renewed(session, tokens, needs) };
+    const cameAt = needs.now();
+    const followed = await followClaims(session, tokens, askedAt, needs);
+    if (followed.kind === 'somebody-else') return { kind: 'refused' };
+    return { kind: 'renewed', session: renewed(session, tokens, followed.claims, cameAt) };
   } catch (error) {
     const trouble = troubleOf(error);
     switch (trouble.kind) {
@@ -121,7 +122,7 @@ async function ask(session: Session, needs: RenewNeeds): Promise<Renewal> {
   }
 }
 
-function renewed(old: Session, tokens: Tokens, needs: RenewNeeds): Session {
+function renewed(old: Session, tokens: Tokens, claims: PersonClaims, now: Millis): Session {
   const { expiresIn, idToken } = tokens;
   const refreshToken = tokens.refreshToken ?? old.refreshToken;
   const known = refreshToken === undefined ? {} : { refreshToken };
@@ -129,8 +130,7 @@ function renewed(old: Session, tokens: Tokens, needs: RenewNeeds): Session {
     ...(expiresIn === undefined ? {} : { expiresIn }),
     ...(idToken === undefined ? {} : { idTokenExp: idToken.claims.exp }),
   };
-  const claims = idToken ? renewedClaims(old.claims, idToken.claims, needs.claims) : old.claims;
-  return { ...old, ...sessionTimes({ ...lifetime, ...known }, needs.now()), claims, ...known };
+  return { ...old, ...sessionTimes({ ...lifetime, ...known }, now), claims, ...known };
 }
 
 /** Each caller's own idle time goes on: the later of both sightings. */

@@ -1,7 +1,7 @@
 /** Where a browser may be sent: a whole URL under an authorized URI, or not at all. */
 export type ReturnTo =
   | { readonly kind: 'allowed'; readonly to: string }
-  /** Harmless, but longer than the state parameter may carry. */
+  /** Longer than the state parameter may carry; no more than its beginning was judged, and that is harmless. */
   | { readonly kind: 'too-long' }
   | { readonly kind: 'refused' };
 
@@ -15,16 +15,21 @@ export const longestReturnTo = 1024;
  * an authorized URI. What is judged is the value itself, before any URL parser has tidied it: parsers drop tabs, turn `\`
  * into `/` and read other dots as dots, and browsers do not agree with each other about it.
  *
+ * Costs no more than the longest allowed value does, however long the one that came.
+ *
  * @param value      after one percent-decoding (as a query parameter is), otherwise as it came
  * @param origin     the authorized URI that the request came to
  * @param authorized every authorized URI: origins without a trailing slash
  */
 export function returnTo(value: string, origin: string, authorized: readonly string[]): ReturnTo {
-  if (!isPlain(value)) return { kind: 'refused' };
-  const place = value.startsWith('/') ? { origin, path: value } : placeOf(value, authorized);
+  const isTooLong = value.length > longestReturnTo;
+  // Judged all the same, so that another host is refused at whatever length.
+  const judged = isTooLong ? value.slice(0, longestReturnTo) : value;
+  if (!isPlain(judged)) return { kind: 'refused' };
+  const place = judged.startsWith('/') ? { origin, path: judged } : placeOf(judged, authorized);
   if (!place || !isSafePath(place.path)) return { kind: 'refused' };
   const to = place.origin + place.path;
-  return to.length > longestReturnTo ? { kind: 'too-long' } : { kind: 'allowed', to };
+  return isTooLong || to.length > longestReturnTo ? { kind: 'too-long' } : { kind: 'allowed', to };
 }
 
 /** Printable ASCII without space and `\`, and no encoded CR, LF or NUL: nothing that two readers take for different things. */

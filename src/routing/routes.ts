@@ -7,8 +7,8 @@ export type Route = RouteSetting;
  * one host the longest path prefix on segment borders (`/a` matches `/a` and `/a/…`, not `/ab`; `/a/` only `/a/…`). A host
  * whose own routes all miss the path falls through to the next in this order.
  *
- * A path that leads to another route when its escapes are decoded, or `;parameters` removed, is on no route: an upstream
- * that reads it that way would serve what another rule guards.
+ * A path that leads to another route when its escapes are decoded, `;parameters` removed, or all from an encoded `?` or `#`
+ * on, is on no route: an upstream that reads it that way would serve what another rule guards.
  *
  * @param host as the request named it, in any case, with or without a port
  * @param path judged by `parseTarget` before
@@ -100,7 +100,10 @@ function otherReadings(path: string): readonly string[] {
   const isEncoded = path.includes('%');
   if (!isEncoded && !path.includes(';')) return [];
   const decoded = isEncoded ? decodeURIComponent(path) : path;
-  return [decoded, withoutParameters(path), withoutParameters(decoded)];
+  const readings = [decoded, withoutParameters(path), withoutParameters(decoded)];
+  // Neither stands in a path but encoded, nor in the path of a route.
+  const mark = decoded.search(/[?#]/);
+  return mark === -1 ? readings : [...readings, decoded.slice(0, mark)];
 }
 
 function withoutParameters(path: string): string {

@@ -7,7 +7,7 @@ export interface Cookies {
   clearSession(): string;
   /** What the name of every login cookie begins with; the rest tells the tabs of one browser apart. */
   readonly loginPrefix: string;
-  /** Ten minutes, always Lax: under Strict it would not come back from the provider. */
+  /** Ten minutes, for this host only, always Lax: under Strict it would not come back from the provider. */
   setLogin(suffix: string, value: string): string;
   clearLogin(suffix: string): string;
   /** The ID token, kept for `/logout` and sent nowhere else. */
@@ -22,7 +22,7 @@ const LOGIN_MAX_AGE_S = 600;
 
 /**
  * Names are prefixed with `__Host-` and `__Secure-` where browsers allow it: with Secure on and no domain (RFC 6265bis
- * §4.1.3). All are HttpOnly.
+ * §4.1.3). A login begins and ends on one host, so its cookie has no domain and needs only Secure. All are HttpOnly.
  */
 export function createCookies(settings: {
   sameSite: 'lax' | 'strict' | 'none';
@@ -33,11 +33,12 @@ export function createCookies(settings: {
   const isPrefixed = secure && domain === undefined;
   const host = isPrefixed ? '__Host-' : '';
   const sessionName = `${host}flytegate`;
-  const loginPrefix = `${host}flytegate-login-`;
+  // A login cookie with a domain could be planted from a sibling host, and a victim signed in as the attacker.
+  const loginPrefix = `${secure ? '__Host-' : ''}flytegate-login-`;
   const idTokenName = `${isPrefixed ? '__Secure-' : ''}flytegate-idt`;
   const shared = { secure, ...(domain === undefined ? {} : { domain }) };
   const session = { ...shared, sameSite, path: '/' };
-  const login = { ...shared, sameSite: 'lax', path: '/' } as const;
+  const login = { secure, sameSite: 'lax', path: '/' } as const;
   const idToken = { ...shared, sameSite, path: '/logout' };
   return {
     sessionName,

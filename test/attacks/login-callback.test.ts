@@ -77,8 +77,7 @@ describe('attacks on /callback', () => {
   it('gets nowhere with a code that was redeemed before, even with the cookie kept', async () => {
     const { visitor, back } = await begin();
     assert.equal((await rig.callback(visitor.request(back.toString()))).kind, 'redirect');
-    const again = await rig.callback(visitor.request(back.toString()));
-    assert.equal(codeOf(again), '403 login_exchange_failed');
+    await refusedUnasked(visitor, back.toString(), '401 login_state_missing');
   });
 
   it("gets nowhere with somebody else's code in one's own session: PKCE binds it", async () => {

@@ -118,6 +118,33 @@ describe('speaking to a provider', () => {
     });
   }
 
+  for (const [namedBy, address, isAllowed] of [
+    ['https://id.example.com/metadata', 'https://id.example.com/token', true],
+    ['https://id.example.com/metadata', 'http://127.0.0.1:9090/token', false],
+    ['https://id.example.com/metadata', 'http://localhost/token', false],
+    ['https://id.example.com/metadata', 'http://[::1]:1/token', false],
+    ['http://127.0.0.1:1/metadata', 'http://127.0.0.1:1/token', true],
+    ['http://127.0.0.1:1/metadata', 'https://id.example.com/token', true],
+    ['http://127.0.0.1:1/metadata', 'http://id.example.com/token', false],
+    ['', 'http://127.0.0.1:1/token', false],
+  ] as const) {
+    it(`${isAllowed ? 'speaks' : 'does not speak'} to ${address} when ${namedBy || 'nowhere'} names it`, () =>
+      assert.equal(outbound.allows(address, namedBy), isAllowed));
+  }
+
+  it('speaks by http to whatever is named where the settings allow http anywhere', async () => {
+    const careless = createOutbound({ timeoutMs: 300, allowHttp: true });
+    assert.equal(careless.allows('http://127.0.0.1/token', 'https://id.example.com/metadata'), true);
+    await careless.close();
+  });
+
+  it('waits only for what is left of the time, when some of it is used up', async () => {
+    answer = () => undefined;
+    await assert.rejects(outbound.fetch(url, { spentMs: 250 }), failsWith(/no answer in 50 ms/));
+    await assert.rejects(outbound.fetch(url, { spentMs: 10_000 }), failsWith(/no answer in 1 ms/));
+    await assert.rejects(outbound.fetch(url, { spentMs: -10_000 }), failsWith(/300 ms|TIMEOUT/));
+  });
+
   it('goes through the proxy it was given', async () => {
     const asked: string[] = [];
     answer = (request, response) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { personClaims, renewedClaims } from '../../src/oidc/person-claims.ts';
+import { personClaims } from '../../src/oidc/person-claims.ts';
 
 describe('what is kept of a person', () => {
   it('keeps the claims of /me and those that were named, userinfo before the ID token', () => {
@@ -57,23 +57,5 @@ describe('what is kept of a person', () => {
 
   it('looks for named claims among the claims only', () => {
     assert.equal(personClaims({ sub: 'ada' }, {}, ['toString', '__proto__', 'constructor'])?.additional, undefined);
-  });
-
-  it('replaces after a renewal what the new ID token says, and keeps the rest', () => {
-    const old = {
-      sub: 'ada',
-      name: 'A',
-      email: 'a@example.com',
-      email_verified: true,
-      additional: { level: 1, team: 'x' },
-    };
-    assert.deepEqual(renewedClaims(old, { sub: 'ada', name: 'B', level: 2 }, ['level', 'team']), {
-      ...old,
-      name: 'B',
-      additional: { level: 2, team: 'x' },
-    });
-    const moved = renewedClaims(old, { sub: 'ada', email: 'b@example.com' }, []);
-    assert.equal(moved.email, 'b@example.com');
-    assert.equal('email_verified' in moved, false);
   });
 });

@@ -13,9 +13,9 @@ describe('renewing a session', () => {
   });
   beforeEach(async () => {
     rig = createRig(provider.issuer, { timeoutMs: 2000 });
-    Object.assign(provider.behaviour, { idToken: {}, accessTokenTtlS: 300, refreshTokens: true, strictRotation: true });
-    delete provider.behaviour.answers.token;
-    delete provider.behaviour.answers.jwks;
+    Object.assign(provider.behaviour, { idToken: {}, userinfo: {}, metadata: {}, accessTokenTtlS: 300 });
+    Object.assign(provider.behaviour, { refreshTokens: true, strictRotation: true });
+    for (const asked of ['token', 'userinfo', 'jwks'] as const) delete provider.behaviour.answers[asked];
     const visitor = createVisitor();
     await signIn(rig, visitor);
     session = await sessionOf(rig, visitor);
@@ -83,6 +83,8 @@ describe('renewing a session', () => {
     provider.behaviour.strictRotation = false;
     const tokens = { access_token: 'a', token_type: 'Bearer', expires_in: 300 };
     provider.behaviour.answers.token = { status: 200, body: JSON.stringify(tokens) };
+    // So that what is known of the person comes from the session alone.
+    provider.behaviour.answers.userinfo = { status: 503 };
     rig.advance(280_000);
     const ours = await renew();
     const theirs = { ...ours, accessExpiresAt: ours.accessExpiresAt + 60_000, claims: { sub: 'ada', name: 'Newer' } };
@@ -90,8 +92,9 @@ describe('renewing a session', () => {
     assert.equal((await renew(theirs)).claims.name, 'Newer');
   });
 
-  it('takes in what a new ID token says of the person', async () => {
-    provider.behaviour.idToken = {
+  it('takes in what userinfo and the new ID token say of the person, in the order of a sign-in', async () => {
+    provider.behaviour.idToken = { name: 'From The Token', given_name: 'Ada' };
+    provider.behaviour.userinfo = {
       name: 'Ada King',
       groups: ['new'],
       email: 'countess@example.com',
@@ -99,11 +102,93 @@ describe('renewing a session', () => {
     };
     rig.advance(280_000);
     const { claims } = await renew();
-    assert.equal(claims.name, 'Ada King');
-    assert.deepEqual(claims.groups, ['new']);
-    assert.equal(claims.email, 'countess@example.com');
-    assert.equal(claims.email_verified, undefined, 'the old address’s proof must not go over to the new one');
-    assert.equal(claims.preferred_username, 'ada');
+    assert.deepEqual(claims, {
+      sub: 'ada',
+      name: 'Ada King',
+      given_name: 'Ada',
+      preferred_username: 'ada',
+      groups: ['new'],
+      // Without the old address's proof, which must not go over to the new one.
+      email: 'countess@example.com',
+    });
+  });
+
+  it('asks userinfo once, with the new access token, however many wait', async () => {
+    rig.advance(280_000);
+    const [tokens, userinfo] = [provider.calls.token, provider.calls.userinfo];
+    const release = provider.hold('userinfo');
+    const waiting = Array.from({ length: 20 }, () => rig.renewer.renew(session));
+    await provider.whenAsked('userinfo', userinfo + 1);
+    waiting.push(...Array.from({ length: 20 }, () => rig.renewer.renew(session)));
+    release();
+    const renewals = await Promise.all(waiting);
+    const made = renewals.map((renewal) => renewal.kind === 'renewed' && renewal.session.refreshToken);
+    assert.equal(new Set(made).size, 1);
+    assert.equal(provider.calls.token, tokens + 1);
+    assert.equal(provider.calls.userinfo, userinfo + 1);
+  });
+
+  it('follows the ID token alone where the provider has no userinfo', async () => {
+    provider.behaviour.metadata = { userinfo_endpoint: undefined };
+    await rig.close();
+    rig = createRig(provider.issuer, { claims: ['team', 'level'] });
+    provider.behaviour.idToken = { team: 'x', level: 1, groups: ['admins'] };
+    const visitor = createVisitor();
+    await signIn(rig, visitor);
+    provider.behaviour.idToken = { level: 2, name: 'Ada King' };
+    rig.advance(280_000);
+    const { claims } = await renew(await sessionOf(rig, visitor));
+    assert.deepEqual([claims.name, claims.groups, claims.additional], ['Ada King', undefined, { level: 2 }]);
+  });
+
+  it('leaves the person as known where neither userinfo nor an ID token is to be had', async () => {
+    provider.behaviour.metadata = { userinfo_endpoint: undefined };
+    await rig.close();
+    rig = createRig(provider.issuer);
+    provider.behaviour.answers.token = {
+      status: 200,
+      body: '{"access_token":"a","token_type":"Bearer","expires_in":300,"refresh_token":"next"}',
+    };
+    const renewed = await renew();
+    assert.deepEqual(renewed.claims, session.claims);
+    assert.equal(renewed.refreshToken, 'next');
+  });
+
+  for (const [what, answer] of [
+    ['answers 503', { status: 503 }],
+    ['answers 401', { status: 401, body: '{"error":"invalid_token"}' }],
+    ['answers garbage', { status: 200, body: '<html>' }],
+    ['names nobody', { status: 200, body: '{"groups":["root"]}' }],
+  ] as const) {
+    it(`keeps the new tokens, and all that was known of the person, when userinfo ${what}`, async () => {
+      provider.behaviour.idToken = { name: 'Ada King', groups: ['frozen-at-sign-in'] };
+      provider.behaviour.answers.userinfo = answer;
+      rig.advance(280_000);
+      const renewed = await renew();
+      assert.notEqual(renewed.refreshToken, session.refreshToken);
+      assert.deepEqual(renewed.claims, session.claims);
+      const { facts } = rig.logged.find(({ event }) => event === 'renewal.userinfo_failed') ?? assert.fail();
+      assert.match(String(facts['cause']), /Failure/);
+      delete provider.behaviour.answers.userinfo;
+      rig.advance(280_000);
+      assert.deepEqual((await renew(renewed)).claims.groups, ['frozen-at-sign-in']);
+    });
+  }
+
+  it('gives userinfo what is left of the time for one exchange, and no more', async () => {
+    const releaseToken = provider.hold('token');
+    const tokens = provider.calls.token;
+    const renewing = renew();
+    await provider.whenAsked('token', tokens + 1);
+    const release = provider.hold('userinfo');
+    rig.advance(1990);
+    releaseToken();
+    const renewed = await renewing;
+    release();
+    const { facts } = rig.logged.find(({ event }) => event === 'renewal.userinfo_failed') ?? assert.fail();
+    assert.match(String(facts['cause']), /no answer in (?:\d|10) ms/);
+    assert.notEqual(renewed.refreshToken, session.refreshToken);
+    assert.deepEqual(renewed.claims, session.claims);
   });
 
   it('is refused when the provider says invalid_grant, and does not ask again for a minute', async () => {
@@ -114,8 +199,15 @@ describe('renewing a session', () => {
     assert.equal(provider.calls.token, asked + 1);
   });
 
-  it('is refused when the new ID token is about somebody else', async () => {
+  it('is refused when the new ID token is about somebody else, and asks userinfo nothing then', async () => {
     provider.behaviour.idToken = { sub: 'mallory' };
+    const asked = provider.calls.userinfo;
+    assert.deepEqual(await rig.renewer.renew(session), { kind: 'refused' });
+    assert.equal(provider.calls.userinfo, asked);
+  });
+
+  it('is refused when userinfo is about somebody else', async () => {
+    provider.behaviour.userinfo = { sub: 'mallory' };
     assert.deepEqual(await rig.renewer.renew(session), { kind: 'refused' });
   });
 
@@ -130,10 +222,12 @@ describe('renewing a session', () => {
   it('keeps the new tokens, and the old claims, when the keys cannot be asked for', async () => {
     provider.behaviour.answers.jwks = { status: 503 };
     provider.behaviour.idToken = { name: 'Nobody Verified' };
+    // What the unread ID token says, and userinfo does not, must not be taken for gone.
+    provider.behaviour.userinfo = { name: undefined };
     await provider.rotateKeys({ keepOld: false });
     const renewed = await renew();
     assert.notEqual(renewed.refreshToken, session.refreshToken);
-    assert.equal(renewed.claims.name, 'Ada Lovelace');
+    assert.deepEqual(renewed.claims, session.claims);
   });
 
   it('fails without ending the session while the provider is down, and then leaves it alone for 1, 2, 4, 5 seconds', async () => {
@@ -181,7 +275,7 @@ describe('renewing a session', () => {
 
   it('fails when nobody answers in time', async () => {
     await rig.close();
-    rig = createRig(provider.issuer, { timeoutMs: 50 });
+    rig = createRig(provider.issuer, { timeoutMs: 500 });
     await rig.provider.metadata();
     const release = provider.hold('token');
     const renewal = await rig.renewer.renew(session);

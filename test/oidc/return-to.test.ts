@@ -33,5 +33,21 @@ describe('where a browser may be sent', () => {
     assert.equal(returnTo(fitting, origin, authorized).kind, 'allowed');
     assert.equal(returnTo(`${fitting}a`, origin, authorized).kind, 'too-long');
     assert.equal(returnTo(`https://evil.test${fitting}`, origin, authorized).kind, 'refused');
+    assert.equal(returnTo(`//evil.test${fitting}`, origin, authorized).kind, 'refused');
+    assert.equal(returnTo(`${origin}:443${fitting}`, origin, authorized).kind, 'too-long');
+  });
+
+  it('costs no more for a megabyte than for the longest place', () => {
+    const cost = (value: string) => {
+      const before = process.cpuUsage();
+      for (let round = 0; round < 200; round += 1) returnTo(value, origin, authorized);
+      return process.cpuUsage(before).user;
+    };
+    const piece = '%252525';
+    const longest = `/${piece.repeat(140)}`;
+    cost(longest);
+    const [few, many] = [cost(longest), cost(`/${piece.repeat(150_000)}`)];
+    // To read it all would cost a thousand times as much.
+    assert.ok(many < 20 * few + 50_000, `${few} µs, ${many} µs`);
   });
 });

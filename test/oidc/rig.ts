@@ -30,6 +30,8 @@ const limits = { idleMs: 8 * 3_600_000, absoluteMs: 7 * 86_400_000 };
 export interface RigOptions {
   readonly keys?: readonly CookieKey[];
   readonly sameSite?: 'lax' | 'strict' | 'none';
+  /** Of the session cookie. */
+  readonly domain?: string;
   readonly claims?: readonly string[];
   /** `web` unless said otherwise. */
   readonly clientId?: string;
@@ -84,7 +86,8 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const secret = options.clientSecret === undefined ? {} : { clientSecret: new Secret(options.clientSecret) };
   const client = createClient({ provider, outbound, clientId, ...secret, now });
   const seal = createSeal(options.keys ?? [cookieKey(1)]);
-  const cookies = createCookies({ sameSite, secure: true });
+  const domain = options.domain === undefined ? {} : { domain: options.domain };
+  const cookies = createCookies({ sameSite, secure: true, ...domain });
   const store = createCookieStore({ seal });
   const revocations = createRevocations({ now, max: 1000, onEvict: () => undefined });
   const authorizedUris = [ORIGIN, OTHER_ORIGIN];

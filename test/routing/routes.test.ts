@@ -90,6 +90,15 @@ describe('a route', () => {
       '/admin%3bx',
       '/op%65n',
       '/open;',
+      '/admin%3f',
+      '/admin%3Fx=/open',
+      '/admin%23',
+      '/open%3fa/b',
+      '/open%23/admin',
+      '/op%65n%3f',
+      '/admin;a%3f',
+      '/admin;%23',
+      '/admin%3f;a',
     ]) {
       it(`is none: ${path}`, () => assert.equal(guarded('a.test', path), undefined));
     }
@@ -99,6 +108,11 @@ describe('a route', () => {
       ['/x%20y', '/'],
       ['/%25', '/'],
       ['/x;y', '/'],
+      ['/why%3F', '/'],
+      ['/c%23/x', '/'],
+      ['/%3f', '/'],
+      ['/admin/c%23', '/admin'],
+      ['/open/why%3f/admin', '/open'],
     ] as const) {
       it(`is itself when all readings agree: ${path}`, () => assert.equal(guarded('a.test', path)?.upstream, expected));
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createCookieStore } from '../../src/session/cookie-store.ts';
-import { createMemoryStore } from '../../src/session/memory-store.ts';
+import { createMemoryStore, type EvictedFor, MAX_SESSIONS_EACH } from '../../src/session/memory-store.ts';
 import { createSeal } from '../../src/session/seal.ts';
 import { describeSessionStore } from '../contracts/session-store.contract.ts';
 import { cookieKey, createTestClock, HOUR, MINUTE, session, T0 } from './fixtures.ts';
@@ -15,8 +15,12 @@ describe('the memory store', () => {
   const setUp = (max = 3) => {
     const clock = createTestClock();
     const evicted: string[] = [];
-    const onEvict = (id: string) => evicted.push(id);
-    return { clock, evicted, store: createMemoryStore({ seal, now: clock.now, max, idleMs: HOUR, onEvict }) };
+    const why = new Set<EvictedFor>();
+    const onEvict = (id: string, madeRoomFor: EvictedFor) => {
+      evicted.push(id);
+      why.add(madeRoomFor);
+    };
+    return { why, clock, evicted, store: createMemoryStore({ seal, now: clock.now, max, idleMs: HOUR, onEvict }) };
   };
 
   it('keeps everything but the id out of the cookie', async () => {
@@ -52,13 +56,55 @@ describe('the memory store', () => {
   });
 
   it('makes room by the one that was opened longest ago, and tells', async () => {
-    const { store, evicted } = setUp(2);
+    const { store, evicted, why } = setUp(2);
     const [one, two] = [await store.create(session({ id: 'one' })), await store.create(session({ id: 'two' }))];
     await store.open(one);
     await store.create(session({ id: 'three' }));
     assert.equal((await store.open(one)).kind, 'alive');
     assert.deepEqual(await store.open(two), { kind: 'absent' });
-    assert.deepEqual(evicted, ['two']);
+    assert.deepEqual([evicted, [...why]], [['two'], ['everyone']]);
+  });
+
+  it('gives one person 64 sessions, of which the one that was opened longest ago makes room, and tells', async () => {
+    const { store, evicted, why } = setUp(1000);
+    const first = await store.create(session({ id: 'first' }));
+    const second = await store.create(session({ id: 'second' }));
+    await store.open(first);
+    for (let n = 2; n < MAX_SESSIONS_EACH; n += 1) await store.create(session({ id: `s${n}` }));
+    assert.deepEqual(evicted, []);
+    await store.create(session({ id: 'one more' }));
+    assert.deepEqual([evicted, [...why]], [['second'], ['same-person']]);
+    assert.deepEqual(await store.open(second), { kind: 'absent' });
+    assert.equal((await store.open(first)).kind, 'alive');
+  });
+
+  it('counts only the sessions that are there', async () => {
+    const { store, clock, evicted } = setUp(1000);
+    for (let n = 0; n < 3 * MAX_SESSIONS_EACH; n += 1) {
+      await store.create(session({ id: `ended ${n}` }));
+      await store.end(`ended ${n}`);
+    }
+    for (let n = 0; n < MAX_SESSIONS_EACH; n += 1) {
+      await store.create(session({ id: `idle ${n}` }));
+      await store.update(session({ id: `idle ${n}`, refreshToken: 'renewed' }));
+    }
+    clock.advance(HOUR + MINUTE);
+    for (let n = 0; n < MAX_SESSIONS_EACH; n += 1)
+      await store.create(session({ id: `alive ${n}`, seenAt: clock.now() }));
+    assert.deepEqual(evicted, []);
+    await store.create(session({ id: 'one more', seenAt: clock.now() }));
+    assert.deepEqual(evicted, ['alive 0']);
+  });
+
+  it('tells nobody of an idle one that made room for the same person', async () => {
+    const { store, clock, evicted } = setUp(1000);
+    await store.create(session({ id: 'idle' }));
+    clock.advance(HOUR - MINUTE);
+    const seenAt = clock.now();
+    for (let n = 1; n < MAX_SESSIONS_EACH; n += 1) await store.create(session({ id: `s${n}`, seenAt }));
+    clock.advance(MINUTE);
+    await store.create(session({ id: 'one more', seenAt: clock.now() }));
+    assert.deepEqual(evicted, []);
   });
 
   it('sweeps idle sessions out before anyone alive has to go, and tells nobody', async () => {

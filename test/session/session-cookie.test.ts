@@ -41,15 +41,20 @@ describe('the cookies', () => {
       assert.deepEqual(parts(cleared), parts(set.replace('=a;', '=;')));
   });
 
-  for (const [why, settings, attribute] of [
-    ['a domain is set', { sameSite: 'lax', domain: 'example.com', secure: true }, 'Domain=example.com'],
-    ['Secure is off', { sameSite: 'lax', secure: false }, 'Path=/'],
+  for (const [why, settings, attribute, loginPrefix] of [
+    [
+      'a domain is set, all but the login cookie,',
+      { sameSite: 'lax', domain: 'example.com', secure: true },
+      'Domain=example.com',
+      '__Host-flytegate-login-',
+    ],
+    ['Secure is off', { sameSite: 'lax', secure: false }, 'Path=/', 'flytegate-login-'],
   ] as const)
     it(`go without prefixes when ${why}`, () => {
       const plain = createCookies(settings);
       assert.deepEqual(
         [plain.sessionName, plain.loginPrefix, plain.idTokenName],
-        ['flytegate', 'flytegate-login-', 'flytegate-idt'],
+        ['flytegate', loginPrefix, 'flytegate-idt'],
       );
       for (const line of [
         plain.setSession('a', 1),
@@ -59,6 +64,15 @@ describe('the cookies', () => {
       ])
         assert.equal(line.includes('Secure'), settings.secure);
       assert.ok(parts(plain.setSession('a', 1))[1].includes(attribute));
+    });
+
+  for (const secure of [true, false])
+    it(`keep a login on the host where it began, whatever the domain, ${secure ? 'with' : 'without'} Secure`, () => {
+      const shared = createCookies({ sameSite: 'lax', domain: 'example.com', secure });
+      for (const line of [shared.setLogin('s', 'a'), shared.clearLogin('s')]) {
+        assert.doesNotMatch(line, /domain/i);
+        assert.match(line, /; Path=\/;/);
+      }
     });
 
   for (const name of [
