@@ -1,5 +1,6 @@
 import type { Decision } from './access/decision.ts';
 import type { Decisions } from './access/decisions.ts';
+import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
 import { meAllowed, meRefused } from './answer/me.ts';
 import { plainRefusal, refusalFor } from './answer/refusal.ts';
@@ -15,14 +16,16 @@ import type { Metrics } from './observe/metrics.ts';
 import type { OidcRequest, Outcome } from './oidc/outcome.ts';
 import type { Provider } from './oidc/provider.ts';
 import type { RelyingParty } from './oidc/relying-party.ts';
-import type { Exchange, Reply } from './server/exchange.ts';
+import type { Reply } from './server/exchange.ts';
+import type { Origins } from './server/origin.ts';
 
 type Own = Asked & { readonly origin: string };
 type Step = (request: OidcRequest) => Promise<Outcome>;
 
 export interface EndpointNeeds {
   readonly config: Config;
-  readonly credentialNames: (exchange: Exchange) => CredentialNames;
+  readonly credentialNames: CredentialNames;
+  readonly origins: Origins;
   readonly decisions: Decisions;
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly setSession: (cookie: string) => string;
@@ -71,30 +74,35 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
  * nginx lets in whoever is answered with a 2xx.
  */
 function createMe(needs: EndpointNeeds): Endpoint {
-  return ({ exchange }) => {
-    const credential = readCredential(exchange.head.fields, needs.credentialNames(exchange));
+  return (asked) => {
+    const { exchange } = asked;
+    const { fields, method } = exchange.head;
+    const credential = readCredential(fields, needs.credentialNames);
     if (credential.kind === 'refused' && credential.status === 400) {
       needs.metrics.request('refused');
       return exchange.send(plainRefusal(refusalFor(credential.why), exchange.id));
     }
+    if (isOriginRefused({ method, fields, isWebSocket: false }, credential.kind, needs.origins.has)) {
+      return sayWho(needs, asked, credential, { kind: 'deny', why: 'origin_refused' });
+    }
     const decision = needs.decisions.decide(credential, authenticated);
-    if (decision instanceof Promise) return decision.then((made) => sayWho(needs, exchange, credential, made));
-    return sayWho(needs, exchange, credential, decision);
+    if (decision instanceof Promise) return decision.then((made) => sayWho(needs, asked, credential, made));
+    return sayWho(needs, asked, credential, decision);
   };
 }
 
-function sayWho(needs: EndpointNeeds, exchange: Exchange, credential: Credential, decision: Decision): void {
+function sayWho(needs: EndpointNeeds, { exchange, client }: Asked, credential: Credential, decision: Decision): void {
   needs.metrics.request('endpoint');
   if (decision.kind === 'allow') {
     const renewed = decision.renewedCookie;
-    exchange.send(
-      meAllowed(decision, needs.identityHeaders(decision.identity), {
-        now: needs.now(),
-        outsideMs: needs.config.decisionCache.outsideMs,
-        byAuthorization: credential.kind === 'bearer' && credential.header === 'authorization',
-        ...(renewed !== undefined && { setCookie: needs.setSession(renewed) }),
-      }),
-    );
+    const reply = meAllowed(decision, needs.identityHeaders(decision.identity), {
+      now: needs.now(),
+      outsideMs: needs.config.decisionCache.outsideMs,
+      byAuthorization: credential.kind === 'bearer' && credential.header === 'authorization',
+      ...(renewed !== undefined && { setCookie: needs.setSession(renewed) }),
+    });
+    exchange.send(reply);
+    if (reply.leftOut.length > 0) needs.log.warn('me.headers_left_out', { id: exchange.id, headers: reply.leftOut });
     needs.log.debug('me.allowed', { kind: decision.identity.kind });
     return;
   }
@@ -102,7 +110,7 @@ function sayWho(needs: EndpointNeeds, exchange: Exchange, credential: Credential
   exchange.send(meRefused(decision, { id: exchange.id, ...(clears && { setCookie: needs.clearSession }) }));
   if (decision.kind === 'unavailable')
     needs.log.warn('me.unavailable', { id: exchange.id, code: decision.cause.code, cause: decision.cause });
-  else needs.log.info('me.refused', { id: exchange.id, why: decision.why, client: exchange.head.peer });
+  else needs.log.info('me.refused', { id: exchange.id, why: decision.why, client: client.address });
 }
 
 /** Which of them each step takes is its own business; it says so with a page. */

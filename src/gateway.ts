@@ -3,7 +3,6 @@ import { createDecisions, type Decisions } from './access/decisions.ts';
 import { createIdentityHeaders, createIsIdentityHeader } from './access/identity-headers.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
-import type { CredentialNames } from './authenticate/credential.ts';
 import { createAuthenticateToken } from './authenticate/jwt.ts';
 import { createAuthenticateSession } from './authenticate/session-authenticate.ts';
 import type { Config } from './config/config.ts';
@@ -19,8 +18,6 @@ import { createOutbound } from './oidc/outbound.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
 import { createRelyingParty } from './oidc/relying-party.ts';
 import { createRoutes } from './routing/routes.ts';
-import { callerOf } from './server/caller.ts';
-import type { Exchange } from './server/exchange.ts';
 import { createListener } from './server/listen.ts';
 import { createClientOf, createOrigins } from './server/origin.ts';
 import { createCookieStore } from './session/cookie-store.ts';
@@ -87,14 +84,40 @@ export async function createGateway(config: Config, needs: { now?: Clock; output
     stop: async () => {
       state = 'draining';
       shared.log.info('gateway.draining', { drainMs });
-      await listener.stop(drainMs);
+      await endStreams(listener, forward, drainMs);
       await signIn.relyingParty.settled();
-      await Promise.all([forward.close(), signIn.outbound.close(), admin.stop()]);
+      await Promise.all([signIn.outbound.close(), admin.stop()]);
       shared.metrics.stop();
       shared.log.info('gateway.stopped');
       output.flush();
     },
   };
+}
+
+/** How long streams that were told to end may take to say so to their callers. */
+const LAST_WORDS_MS = 1000;
+
+/**
+ * Lets what has begun run on until the deadline; then breaks it off from the upstream's side, so that each stream ends in
+ * its protocol's own words instead of a bare reset, and at last closes every connection.
+ */
+async function endStreams(
+  listener: ReturnType<typeof createListener>,
+  forward: { close(): Promise<void> },
+  drainMs: number,
+): Promise<void> {
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= forward.close();
+    return closing;
+  };
+  const deadline = setTimeout(() => {
+    // Safe: the same promise is awaited below, and throws there.
+    close().catch(() => undefined);
+  }, drainMs);
+  await listener.stop(drainMs + LAST_WORDS_MS);
+  clearTimeout(deadline);
+  await close();
 }
 
 /** How people and apps prove themselves: the providers, and what is remembered of who signed in. */
@@ -153,7 +176,7 @@ function createStore({ config, now, log }: Shared, seal: ReturnType<typeof creat
         now,
         max: maxSessions,
         idleMs,
-        onEvict: () => log.warn('session.evicted', { maxSessions }),
+        onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
       });
   }
 }
@@ -186,11 +209,14 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
   const { cookies } = signIn;
   const { grpcAuthorizationHeader, httpAuthorizationHeader, authorizedUris } = config.auth;
   const { claims, strip } = config.identityHeaders;
+  // flyteadmin has one name for gRPC and one for all else, nearly always the same: a credential counts under either.
+  const names = new Set([grpcAuthorizationHeader, httpAuthorizationHeader]);
+  const flyteHeaders = [...names].filter((name) => name !== 'authorization');
   const forward = createForward({
     upstreams: config.upstreams,
     isIdentityHeader: createIsIdentityHeader(strip),
     isOurCookie: cookies.isOurs,
-    flyteHeaders: [grpcAuthorizationHeader, httpAuthorizationHeader].filter((name) => name !== 'authorization'),
+    flyteHeaders,
     log,
     metrics,
   });
@@ -201,14 +227,14 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     metrics,
     identityHeaders: createIdentityHeaders({ claims, log }),
     setSession: (value: string) => cookies.setSession(value, maxAgeS),
-    credentialNames: createCredentialNames(config, cookies.sessionName),
+    credentialNames: { flyteHeaders, sessionCookie: cookies.sessionName },
+    origins: createOrigins(authorizedUris),
   };
   const { provider, authorizationServer, relyingParty } = signIn;
   const handler = createHandle({
     ...common,
     findEndpoint: createEndpoints({ ...shared, ...common, clearSession, provider, authorizationServer, relyingParty }),
     clientOf: createClientOf(config.server.trustedProxies),
-    origins: createOrigins(authorizedUris),
     findRoute: createRoutes(config.routes),
     forward: forward.forward,
     publicUrl: config.server.publicUrl,
@@ -216,14 +242,6 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     requestLog: config.log.requests ? log : undefined,
   });
   return { forward, handler };
-}
-
-/** flyteadmin has one header name for gRPC and one for all else; nearly always the same. */
-function createCredentialNames({ auth }: Config, sessionCookie: string): (exchange: Exchange) => CredentialNames {
-  const http = { flyteHeader: auth.httpAuthorizationHeader, sessionCookie };
-  if (auth.grpcAuthorizationHeader === auth.httpAuthorizationHeader) return () => http;
-  const grpc = { flyteHeader: auth.grpcAuthorizationHeader, sessionCookie };
-  return (exchange) => (callerOf(exchange).startsWith('grpc') ? grpc : http);
 }
 
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {

@@ -4,7 +4,7 @@ import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
 import { refusalFor, refusalOf } from './answer/refusal.ts';
 import type { TurnAway } from './answer/turn-away.ts';
-import { type CredentialNames, readCredential } from './authenticate/credential.ts';
+import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
 import type { Identity } from './authenticate/identity.ts';
 import type { Forward, Forwarded, ForwardPlan } from './forward/forward.ts';
 import { pathFact, personDigest } from './observe/facts.ts';
@@ -36,7 +36,7 @@ export interface HandleNeeds {
   /** The gateway's own URLs; they answer on authorized-URI hosts only. */
   readonly findEndpoint: (path: string) => Endpoint | undefined;
   readonly findRoute: FindRoute;
-  readonly credentialNames: (exchange: Exchange) => CredentialNames;
+  readonly credentialNames: CredentialNames;
   readonly decisions: Decisions;
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly forward: Forward;
@@ -56,9 +56,12 @@ export interface HandleNeeds {
 export function createHandle(needs: HandleNeeds): Handler {
   return (exchange) => {
     const target = parseTarget(exchange.head.target);
-    if (target.kind === 'refused') return needs.turnAway(exchange, refusalFor('target_refused'));
+    if (target.kind === 'refused') {
+      return needs.turnAway(exchange, refusalFor('target_refused'), { why: target.why });
+    }
     const client = needs.clientOf(exchange.head);
-    const origin = needs.origins.originFor(client.host);
+    // By either name: a proxy that lets a caller's X-Forwarded-Host through must not turn `/me` into a service's.
+    const origin = needs.origins.originFor(client.host) ?? needs.origins.originFor(exchange.head.authority ?? '');
     const endpoint = needs.findEndpoint(target.path);
     if (endpoint && origin !== undefined) return endpoint({ exchange, target, client, origin });
     const asked: Asked = { exchange, target, client, origin };
@@ -74,7 +77,7 @@ export function createHandle(needs: HandleNeeds): Handler {
 
 function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<void> {
   const { exchange, target } = asked;
-  const credential = readCredential(exchange.head.fields, needs.credentialNames(exchange));
+  const credential = readCredential(exchange.head.fields, needs.credentialNames);
   if (credential.kind === 'refused' && credential.status === 400) {
     return needs.turnAway(exchange, refusalFor(credential.why), { path: target.path });
   }
@@ -84,12 +87,22 @@ function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<v
     return needs.turnAway(exchange, refusalFor('origin_refused'), { path: target.path });
   }
   const decision = needs.decisions.decide(credential, authenticated);
-  if (decision instanceof Promise) return decision.then((made) => act(needs, asked, route, made));
-  return act(needs, asked, route, decision);
+  if (decision instanceof Promise)
+    return decision.then((made) => act(needs, asked, route, { credential, decision: made }));
+  return act(needs, asked, route, { credential, decision });
 }
 
-function act(needs: HandleNeeds, asked: Asked, route: Route, decision: Decision): void | Promise<void> {
-  if (decision.kind === 'allow') return pass(needs, asked, route, decision);
+interface Judged {
+  readonly credential: Credential;
+  readonly decision: Decision;
+}
+
+function act(needs: HandleNeeds, asked: Asked, route: Route, { credential, decision }: Judged): void | Promise<void> {
+  if (decision.kind === 'allow') {
+    // A session's request may carry an `authorization` that nobody looked at.
+    const bearer = credential.kind === 'bearer' ? credential.token : undefined;
+    return pass(needs, asked, route, { allow: decision, bearer });
+  }
   return needs.turnAway(asked.exchange, refusalOf(decision), {
     path: asked.target.path,
     signInAt: signInAt(needs, asked),
@@ -97,26 +110,33 @@ function act(needs: HandleNeeds, asked: Asked, route: Route, decision: Decision)
   });
 }
 
-/** @param allowed undefined on a public route, where no credential was looked at */
-async function pass(needs: HandleNeeds, asked: Asked, route: Route, allowed: Allow | undefined): Promise<void> {
+/** Who may go on, and the token that proved it, if it was one. */
+interface Admitted {
+  readonly allow: Allow;
+  readonly bearer: string | undefined;
+}
+
+/** @param admitted undefined on a public route, where no credential was looked at */
+async function pass(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitted | undefined): Promise<void> {
   const { exchange, target } = asked;
-  const forwarded = await needs.forward(exchange, planOf(needs, asked, route, allowed));
+  const forwarded = await needs.forward(exchange, planOf(needs, asked, route, admitted));
   if (forwarded.kind === 'failed') {
     return needs.turnAway(exchange, refusalFor(forwarded.code), { path: target.path, cause: forwarded.cause });
   }
   needs.metrics.request('forwarded');
-  needs.requestLog?.info('request.forwarded', factsOf(asked, route, forwarded, allowed?.identity));
+  needs.requestLog?.info('request.forwarded', factsOf(asked, route, forwarded, admitted?.allow.identity));
 }
 
-function planOf(needs: HandleNeeds, asked: Asked, route: Route, allowed: Allow | undefined): ForwardPlan {
+function planOf(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitted | undefined): ForwardPlan {
+  const allow = admitted?.allow;
   const plan: ForwardPlan = {
     upstream: route.upstream,
-    identity: allowed ? needs.identityHeaders(allowed.identity) : [],
-    // Only a bearer that was verified goes on: a session's request may carry an `authorization` that nobody looked at.
-    keepBearer: allowed !== undefined && allowed.identity.sessionId === undefined,
+    identity: allow ? needs.identityHeaders(allow.identity) : [],
+    bearer: admitted?.bearer,
+    isPublic: route.access === 'public',
     client: asked.client,
   };
-  return allowed?.renewedCookie === undefined ? plan : { ...plan, setCookie: needs.setSession(allowed.renewedCookie) };
+  return allow?.renewedCookie === undefined ? plan : { ...plan, setCookie: needs.setSession(allow.renewedCookie) };
 }
 
 /** Where a person signs in to come back here; a way back that is too long to carry is left out. */

@@ -26,7 +26,11 @@ type Allow = Extract<Decision, { kind: 'allow' }>;
  *
  * @param identityHeaders flat; left out from the end when the reply would outgrow nginx's buffer
  */
-export function meAllowed(decision: Allow, identityHeaders: readonly string[], request: MeRequest): Reply {
+export function meAllowed(
+  decision: Allow,
+  identityHeaders: readonly string[],
+  request: MeRequest,
+): Reply & { /** Names of identity headers that found no room. */ readonly leftOut: readonly string[] } {
   const keepS =
     request.byAuthorization || request.setCookie
       ? 0
@@ -37,14 +41,15 @@ export function meAllowed(decision: Allow, identityHeaders: readonly string[], r
     fields.push('Set-Cookie', request.setCookie);
     room -= request.setCookie.length;
   }
+  const leftOut: string[] = [];
   for (let i = 0; i < identityHeaders.length; i += 2) {
     const name = identityHeaders[i] ?? '';
     const value = identityHeaders[i + 1] ?? '';
     room -= name.length + value.length + 4;
-    if (room < 0) break;
-    fields.push(name, value);
+    if (room < 0) leftOut.push(name);
+    else fields.push(name, value);
   }
-  return { status: 200, fields, body: userInfo(decision.identity) };
+  return { status: 200, fields, body: userInfo(decision.identity), leftOut };
 }
 
 const fixedFields = [

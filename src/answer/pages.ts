@@ -15,6 +15,11 @@ const styleHash = hash('sha256', style, 'base64');
 
 /** What a person can read and do, by what happened. Codes without words of their own get the general ones. */
 const words: Partial<Record<FailureCode, { readonly title: string; readonly text: string; readonly hint: string }>> = {
+  host_unknown: {
+    title: 'This host is not served here',
+    text: 'The gateway answers here, but not under the name you asked for.',
+    hint: 'Open the site by its own address. If you run this gateway, the name must be among the authorized URIs.',
+  },
   route_unknown: {
     title: 'Nothing is served here',
     text: 'The address does not belong to any service behind this gateway.',
@@ -155,13 +160,15 @@ export function refreshPage(to: string): Reply {
 }
 
 function html(status: number, title: string, body: string, head = ''): Reply {
+  // A form of ours is answered with a redirect to the provider, which the directive would have to name.
+  const formAction = body.includes('<form') ? '' : "; form-action 'none'";
   return {
     status,
     fields: [
       'Content-Type',
       'text/html; charset=utf-8',
       'Content-Security-Policy',
-      `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; frame-ancestors 'none'`,
+      `default-src 'none'; style-src 'sha256-${styleHash}'; base-uri 'none'; frame-ancestors 'none'${formAction}`,
       'X-Content-Type-Options',
       'nosniff',
       'Referrer-Policy',

@@ -30,7 +30,6 @@ const messages: Partial<Record<FailureCode, string>> = {
   target_refused: 'this request target is ambiguous and is not passed on',
   method_refused: 'this method is not passed on',
   header_repeated: 'a header that must be single came more than once',
-  host_mismatch: 'the request names two different hosts',
   host_unknown: 'this host is not served here',
   route_unknown: 'nothing is served here',
   credential_missing: 'sign in, or send a bearer token',
@@ -52,15 +51,12 @@ const messages: Partial<Record<FailureCode, string>> = {
   upstream_unreachable: 'the service behind cannot be reached: try again shortly',
   upstream_timeout: 'the service behind did not answer in time',
   upstream_broken: 'the service behind broke off its answer',
-  draining: 'this instance is shutting down: try again',
 };
 
 const statuses: Partial<Record<FailureCode, readonly [number, RpcCode]>> = {
   target_refused: [400, 'invalid_argument'],
   method_refused: [405, 'unimplemented'],
   header_repeated: [400, 'invalid_argument'],
-  headers_too_many: [431, 'invalid_argument'],
-  host_mismatch: [400, 'invalid_argument'],
   host_unknown: [403, 'permission_denied'],
   route_unknown: [404, 'not_found'],
   scope_missing: [403, 'permission_denied'],
@@ -72,7 +68,6 @@ const statuses: Partial<Record<FailureCode, readonly [number, RpcCode]>> = {
   upstream_unreachable: [502, 'unavailable'],
   upstream_timeout: [504, 'deadline_exceeded'],
   upstream_broken: [502, 'unavailable'],
-  draining: [503, 'unavailable'],
   internal: [500, 'internal'],
 };
 

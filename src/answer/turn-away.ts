@@ -10,7 +10,15 @@ import type { Refusal } from './refusal.ts';
 export type TurnAway = (
   exchange: Exchange,
   refusal: Refusal,
-  more?: { readonly signInAt?: string; readonly cause?: unknown; readonly path?: string },
+  more?: {
+    readonly signInAt?: string;
+    readonly cause?: unknown;
+    readonly path?: string;
+    /** What exactly was wrong, for the log. */
+    readonly why?: string;
+    /** The caller's address, where a trusted proxy told it. */
+    readonly client?: string;
+  },
 ) => void;
 
 /** @param needs.clearSession whole Set-Cookie value that makes a browser forget its session */
@@ -32,7 +40,8 @@ export function createTurnAway(needs: { log: Log; metrics: Metrics; clearSession
       status: reply.status,
       method,
       ...(more.path !== undefined && { path: pathFact(more.path) }),
-      peer: exchange.head.peer,
+      ...(more.why !== undefined && { why: more.why }),
+      client: more.client ?? exchange.head.peer,
     };
     // Could not tell and failing upstreams are the operator's business; the rest is the caller's.
     if (refusal.status >= 500)

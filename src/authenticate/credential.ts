@@ -20,14 +20,14 @@ export type Credential =
 
 /** The names that credentials are looked for under. */
 export interface CredentialNames {
-  /** Configured header, lower case; usually `flyte-authorization`. */
-  readonly flyteHeader: string;
+  /** Configured headers besides `authorization`, lower case; usually `flyte-authorization` alone. */
+  readonly flyteHeaders: readonly string[];
   readonly sessionCookie: string;
 }
 
 /**
  * Reads the credential of a request: the flyte header's bearer, else `authorization`'s, else the session cookie.
- * Same header twice: 400. Two different bearers: 401. A bearer beside a cookie decides alone. `authorization` of another
+ * Same header twice: 400. Two different bearers, in whichever of the headers: 401. A bearer beside a cookie decides alone. `authorization` of another
  * scheme is no credential. The session cookie twice is `session_unreadable`.
  *
  * A flyte header of another scheme is a bearer without a token: nobody but Flyte's clients sends that header, so what it
@@ -37,10 +37,16 @@ export interface CredentialNames {
  */
 export function readCredential(fields: Fields, names: CredentialNames): Credential {
   const authorization = fields.all('authorization');
-  const flyte = names.flyteHeader === 'authorization' ? [] : fields.all(names.flyteHeader);
-  if (authorization.length > 1 || flyte.length > 1) return HEADER_REPEATED;
-  const flyteToken = readFlyteToken(flyte[0]);
+  if (authorization.length > 1) return HEADER_REPEATED;
   const token = readBearer(authorization[0]);
+  let flyteToken: string | undefined;
+  for (const name of names.flyteHeaders) {
+    const values = fields.all(name);
+    if (values.length > 1) return HEADER_REPEATED;
+    const found = readFlyteToken(values[0]);
+    if (found !== undefined && flyteToken !== undefined && found !== flyteToken) return CREDENTIALS_DIFFER;
+    flyteToken ??= found;
+  }
   if (flyteToken !== undefined) {
     if (token !== undefined && token !== flyteToken) return CREDENTIALS_DIFFER;
     return { kind: 'bearer', token: flyteToken, header: 'flyte' };

@@ -210,7 +210,7 @@ export const schema = section('The settings of flytegate: one file, no environme
       of: ['cookie', 'memory'],
     }),
     maxSessions: count({
-      doc: 'kept at most by store: memory',
+      doc: 'kept at most by store: memory; one person holds at most 64 of them',
       default: 100_000,
       min: 100,
       max: 10_000_000,

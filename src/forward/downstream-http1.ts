@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { type AnswerHead, type Downstream, grouped, pairs } from './downstream.ts';
+import { type AnswerHead, type Downstream, grouped, pairs, writableReason } from './downstream.ts';
 
 /** A caller that speaks HTTP/1.1 or 1.0. */
 export class Http1Downstream implements Downstream {
@@ -41,7 +41,7 @@ export class Http1Downstream implements Downstream {
     const response = this.#response;
     const fields = this.#isChunked(head) ? head.fields : withoutTrailerField(head.fields);
     response.sendDate = false;
-    response.writeHead(head.status, latin1Reason(head.reason), fields);
+    response.writeHead(head.status, writableReason(head.reason), fields);
     process.nextTick(flushHead, this, response);
   }
 
@@ -69,7 +69,13 @@ export class Http1Downstream implements Downstream {
   }
 
   onClose(done: (complete: boolean) => void): void {
-    this.#response.once('close', () => done(this.#response.writableFinished));
+    const response = this.#response;
+    if (response.destroyed || this.#request.socket.destroyed) {
+      // Closed while the caller's credential was looked at: no event tells of it again.
+      done(false);
+      return;
+    }
+    response.once('close', () => done(response.writableFinished));
   }
 
   /** Node refuses a Trailer field on any other message. */
@@ -81,17 +87,11 @@ export class Http1Downstream implements Downstream {
 
 /** A body's first byte may be minutes away, and Node would keep the head back until then. */
 function flushHead(downstream: Http1Downstream, response: ServerResponse): void {
-  if (downstream.bytes === 0 && !response.writableEnded) response.flushHeaders();
+  // Not with flushHeaders(), which writes the head as UTF-8: values beyond ASCII would arrive as other bytes.
+  if (downstream.bytes === 0 && !response.writableEnded) response.write('', 'latin1');
 }
 
 function withoutTrailerField(fields: string[]): string[] {
   const at = fields.findIndex((part, i) => i % 2 === 0 && part.length === 7 && part.toLowerCase() === 'trailer');
   return at === -1 ? fields : withoutTrailerField(fields.toSpliced(at, 2));
-}
-
-/** The parser read the phrase as UTF-8; on the wire it goes as the same bytes. */
-function latin1Reason(reason: string | undefined): string | undefined {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, all of it
-  if (reason === undefined || /^[\x00-\x7f]*$/.test(reason)) return reason;
-  return Buffer.from(reason, 'utf8').toString('latin1');
 }

@@ -1,6 +1,7 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
 import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
+import { withoutRepeats } from './single-fields.ts';
 
 /** A caller that speaks HTTP/2. */
 export class Http2Downstream implements Downstream {
@@ -34,8 +35,12 @@ export class Http2Downstream implements Downstream {
   }
 
   inform(status: number, fields: readonly string[]): void {
-    if (status === 101 || !this.#isOpen()) return;
-    this.#stream.additionalHeaders({ ...grouped(fields), ':status': status });
+    if (status === 101 || !this.#isOpen() || this.#stream.headersSent) return;
+    try {
+      this.#stream.additionalHeaders({ ...grouped(fields), ':status': status });
+    } catch {
+      // A hint that cannot be written is not worth an answer: the final one follows.
+    }
   }
 
   start(head: AnswerHead): void {
@@ -45,7 +50,7 @@ export class Http2Downstream implements Downstream {
     // the last frame before the reset as a regular end of stream.
     const options = { endStream, waitForTrailers: !endStream, sendDate: false };
     this.#stream.once('wantTrailers', () => this.#sendTrailers());
-    this.#stream.respond([':status', String(head.status), ...head.fields], options);
+    this.#stream.respond([':status', String(head.status), ...withoutRepeats(head.fields)], options);
   }
 
   write(chunk: Uint8Array): boolean {
@@ -77,6 +82,11 @@ export class Http2Downstream implements Downstream {
 
   onClose(done: (complete: boolean) => void): void {
     const stream = this.#stream;
+    if (!this.#isOpen()) {
+      // Reset while its credential was looked at: no event tells of it again.
+      done(false);
+      return;
+    }
     let isOver = false;
     const over = (complete: boolean) => {
       if (isOver) return;
@@ -93,7 +103,13 @@ export class Http2Downstream implements Downstream {
   }
 
   #sendTrailers(): void {
-    if (this.#isOpen()) this.#stream.sendTrailers(grouped(this.#answerTrailers));
+    if (!this.#isOpen()) return;
+    try {
+      this.#stream.sendTrailers(grouped(this.#answerTrailers));
+    } catch {
+      // Thrown from an event it would end the process. The caller learns that the answer is not complete.
+      this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
   }
 }
 

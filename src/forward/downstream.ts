@@ -1,9 +1,10 @@
 import type { Readable } from 'node:stream';
+import { withoutRepeats } from './single-fields.ts';
 
 /** The head of an answer on its way to the caller. */
 export interface AnswerHead {
   readonly status: number;
-  /** Reason phrase; HTTP/2 has none. */
+  /** Reason phrase, latin1 as on the wire; HTTP/2 has none. */
   readonly reason?: string;
   /** Flat; already fit for the caller's protocol. */
   readonly fields: string[];
@@ -49,10 +50,24 @@ export function pairs(flat: readonly string[]): [string, string][] {
   return result;
 }
 
-/** Flat fields as the object that Node's HTTP/2 takes for trailers and interim answers; repeated names keep every value. */
+/** Nobody acts on a phrase: one that Node would refuse to write is left out, and the usual one stands there (RFC 9112 §4). */
+export function writableReason(reason: string | undefined): string | undefined {
+  return reason && /^[\t\x20-\x7e\x80-\xff]*$/.test(reason) ? reason : undefined;
+}
+
+/** Whether a final answer can have that status: other numbers are not HTTP, and Node refuses to write them. */
+export function isFinalStatus(status: number): boolean {
+  return status >= 200 && status <= 999;
+}
+
+/**
+ * Flat fields as the object that Node's HTTP/2 takes for trailers and interim answers; repeated names keep every value.
+ *
+ * @param flat names in lower case
+ */
 export function grouped(flat: readonly string[]): Record<string, string | string[]> {
   const result: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of pairs(flat)) {
+  for (const [name, value] of pairs(withoutRepeats(flat))) {
     const before = result[name];
     result[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }

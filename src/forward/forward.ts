@@ -3,6 +3,7 @@ import type { Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { type Contain, createContain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
 import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
@@ -11,6 +12,7 @@ import { createHeaders, type Headers } from './headers.ts';
 import { forwardHttp1 } from './http1.ts';
 import { forwardHttp2 } from './http2.ts';
 import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
+import type { Share } from './share.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
 import { UpstreamError } from './upstream-failure.ts';
@@ -39,6 +41,7 @@ export interface ForwardNeeds {
 export function createForward(needs: ForwardNeeds): { forward: Forward; close(): Promise<void> } {
   const now = needs.now ?? (() => performance.now());
   const headers = createHeaders(needs);
+  const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
   for (const [name, setting] of Object.entries(needs.upstreams)) {
     upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now }));
@@ -47,7 +50,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
     forward: async (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
-      return pass(exchange, plan, { headers, upstream });
+      return pass(exchange, plan, { headers, upstream, contain });
     },
     close: async () => {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
@@ -58,20 +61,42 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
 interface Way {
   readonly headers: Headers;
   readonly upstream: UpstreamConnections;
+  readonly contain: Contain;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
-  const { headers, upstream } = way;
   const { method } = exchange.head;
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Failure('method_refused', `${method} reached the forwarder`);
+  if (exchange.isGone) return Promise.resolve({ kind: 'abandoned' });
+  if (!plan.isPublic) return passOn(exchange, plan, way);
+  const { http1, http2 } = way.upstream.publicShares;
+  return passWithin(speaksHttp2(way.upstream, exchange.wire) ? http2 : http1, () => passOn(exchange, plan, way));
+}
+
+/** One of those who were not asked who they are: together they must not keep everybody else out. */
+async function passWithin(share: Share, passRequest: () => Promise<Forwarded>): Promise<Forwarded> {
+  const giveBack = share.take();
+  if (giveBack === undefined) {
+    const cause = new UpstreamError('upstream_unreachable', 'too many requests to public routes are under way');
+    return { kind: 'failed', code: cause.code, cause };
+  }
+  try {
+    return await passRequest();
+  } finally {
+    giveBack();
+  }
+}
+
+function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
+  const { headers, upstream, contain } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
   const { headersTimeoutMs, scheme } = upstream;
   const measure = upstream.measure();
   const passage = { exchange, plan, downstream: downstreamOf(wire) };
   return speaksHttp2(upstream, wire)
-    ? forwardHttp2(passage, { headers, sessions: upstream.http2, scheme, headersTimeoutMs, measure })
+    ? forwardHttp2(passage, { headers, sessions: upstream.http2, scheme, headersTimeoutMs, measure, contain })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
 }
 
@@ -79,7 +104,7 @@ function passUpgrade(
   exchange: Exchange,
   wire: Extract<Wire, { kind: 'upgrade' }>,
   plan: ForwardPlan,
-  { headers, upstream }: Way,
+  { headers, upstream, contain }: Way,
 ): Promise<Forwarded> {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
     const cause = new UpstreamError(
@@ -91,7 +116,7 @@ function passUpgrade(
   const { dial, headersTimeoutMs, upgraded: open } = upstream;
   return forwardUpgrade(
     { exchange, wire, plan },
-    { headers, dial, headersTimeoutMs, measure: upstream.measure(), open },
+    { headers, dial, headersTimeoutMs, measure: upstream.measure(), open, contain },
   );
 }
 

@@ -45,6 +45,14 @@ export function createHeaders(rules: HeaderRules): Headers {
   };
 }
 
+/**
+ * The host that the upstream hears: byte for byte as the request named it, unless a trusted proxy named another one. That
+ * one chose the route, and a service that read a different one could be asked for what the route does not allow.
+ */
+export function hostFor({ head }: Exchange, { client }: ForwardPlan): string {
+  return head.authority?.toLowerCase() === client.host ? head.authority : client.host;
+}
+
 interface RequestJob {
   readonly rules: HeaderRules;
   readonly verdicts: Verdicts;
@@ -58,7 +66,7 @@ function requestFields(job: RequestJob): RequestFields {
   const { raw } = exchange.head.fields;
   const named = namedByConnection(raw, verdicts);
   const carried: Carried = { fields: [], announcesBody: false, cookieAt: -1, upgrade: undefined };
-  if (hop !== 'http2') carried.fields.push('Host', exchange.head.authority ?? job.plan.client.host);
+  if (hop !== 'http2') carried.fields.push('Host', hostFor(exchange, job.plan));
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
     if (named?.has(name.toLowerCase()) && !verdicts.isEssential(name)) continue;
@@ -97,7 +105,7 @@ function carry(job: RequestJob, carried: Carried, name: string, value: string): 
       if (job.hop === 'http2') push(carried.fields, job.hop, name, value);
       break;
     case 'bearer':
-      if (job.plan.keepBearer && /^bearer /i.test(value)) push(carried.fields, job.hop, name, value);
+      if (carriesToken(value, job.plan.bearer)) push(carried.fields, job.hop, name, value);
       break;
     case 'cookie':
       carryCookies(job, carried, name, value);
@@ -110,6 +118,13 @@ function carry(job: RequestJob, carried: Carried, name: string, value: string): 
     case 'drop':
       break;
   }
+}
+
+/** Whether a credential field says the proved token and nothing else (RFC 6750 §2.1). */
+function carriesToken(value: string, token: string | undefined): boolean {
+  if (token === undefined || token === '') return false;
+  const scheme = /^bearer[ \t]+/i.exec(value)?.[0];
+  return scheme !== undefined && value.slice(scheme.length) === token;
 }
 
 function carryCookies(job: RequestJob, carried: Carried, name: string, value: string): void {
@@ -173,11 +188,14 @@ function answerFields({ rules, verdicts, hop, setCookie }: AnswerJob, raw: reado
   return { fields, hasLength };
 }
 
-/** The name that browsers store a Set-Cookie under (RFC 6265 §5.2). */
+/**
+ * The name that a Set-Cookie has when it comes back. Browsers store `=a=b` and `a` without a name, and send them as `a=b`
+ * and `a` (RFC 6265bis §5.6).
+ */
 function cookieName(setCookie: string): string {
   const [pair = ''] = setCookie.split(';', 1);
-  const equals = pair.indexOf('=');
-  return (equals === -1 ? '' : pair.slice(0, equals)).trim();
+  const [name = ''] = pair.replace(/^[=\s]+/, '').split('=', 1);
+  return name.trim();
 }
 
 /** Of the fields that frame a message, a 101 answer has those two that say what follows (RFC 9110 §7.8). */

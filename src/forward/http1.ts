@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Exchange } from '../server/exchange.ts';
-import { type Downstream, MAX_INTERIM } from './downstream.ts';
+import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
 import { Upload } from './upload.ts';
@@ -69,7 +69,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
 
   begin(): void {
     this.#passage.downstream.onClose((complete) => this.#callerClosed(complete));
-    this.#dispatch();
+    if (!this.#isOver) this.#dispatch();
   }
 
   giveUp(): void {
@@ -91,27 +91,29 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
     const { downstream, plan } = this.#passage;
     if (this.#isOver) return;
     const raw = rawFields(controller.rawHeaders);
-    if (status < 200) {
+    if (status >= 100 && status < 200) {
       this.#interim += 1;
       if (this.#interim > MAX_INTERIM) throw new UpstreamError('upstream_broken', 'interim answers without end');
       downstream.inform(status, this.#headers.answer(raw, downstream.hop).fields);
       return;
     }
+    if (!isFinalStatus(status)) throw new UpstreamError('upstream_broken', `${status} is no status`);
     const answer = this.#headers.answer(raw, downstream.hop, plan.setCookie);
     // Throws for fields that cannot be sent on: then undici ends the connection and reports the error below.
-    downstream.start({ status, ...(reason && { reason }), ...answer, endStream: false });
+    downstream.start({ status, ...(reason && { reason: asSent(reason) }), ...answer, endStream: false });
     this.#status = status;
     this.#measure.answered();
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
-    if (this.#passage.downstream.write(chunk)) return;
+    if (this.#isOver || this.#passage.downstream.write(chunk)) return;
     controller.pause();
     this.#passage.downstream.onDrain(() => controller.resume());
   }
 
   onResponseEnd(controller: Controller): void {
     this.#controller = undefined;
+    if (this.#isOver) return;
     const trailers = rawFields(controller.rawTrailers);
     this.#passage.downstream.end(trailers.length === 0 ? [] : this.#headers.trailers(trailers));
   }
@@ -167,6 +169,12 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
     if (body instanceof Upload) body.destroy();
     this.#resolve(forwarded);
   }
+}
+
+/** The parser read the phrase as UTF-8; on the wire it goes as the same bytes. */
+function asSent(reason: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, all of it
+  return /^[\x00-\x7f]*$/.test(reason) ? reason : Buffer.from(reason, 'utf8').toString('latin1');
 }
 
 function rawFields(raw: Controller['rawHeaders']): readonly (string | Uint8Array)[] {

@@ -1,4 +1,4 @@
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import { type ClientHttp2Session, type ClientHttp2Stream, type ClientSessionOptions, connect } from 'node:http2';
 import type { Log } from '../observe/log.ts';
 import type { Dial } from './dial.ts';
 import { UpstreamError } from './upstream-failure.ts';
@@ -17,6 +17,8 @@ export interface Http2Sessions {
    * @throws {UpstreamError} when every session that may be opened is full
    */
   request(fields: readonly string[], endStream: boolean): SessionStream;
+  /** How many streams there may be at once, as far as the peer's limit is known. */
+  capacity(): number;
   /** Ends all sessions and their streams at once. */
   close(): void;
 }
@@ -55,6 +57,11 @@ export function createHttp2Sessions(needs: { origin: string; dial: Dial; name: s
       }
       return (session ?? open()).request(fields, endStream);
     },
+    capacity: () => {
+      let each = sessions.size === 0 ? STREAMS_UNTIL_TOLD : Number.POSITIVE_INFINITY;
+      for (const session of sessions) each = Math.min(each, session.allowed);
+      return each * MAX_SESSIONS;
+    },
     close: () => {
       for (const session of sessions) session.destroy();
     },
@@ -70,12 +77,15 @@ class Session {
 
   /** @param onLeave called once, when no more streams may be opened */
   constructor(origin: string, dial: Dial, onLeave: () => void) {
-    const http2 = connect(origin, {
+    const options: ClientSessionOptions & { strictSingleValueFields: boolean } = {
       createConnection: () => dial.open('h2'),
       settings: { enablePush: false, initialWindowSize: 262_144 },
       maxSendHeaderBlockLength: 262_144,
       maxHeaderListPairs: 512,
-    });
+      // What a caller says twice goes on as it came; Node would refuse to send it. (Its types know the option of servers only.)
+      strictSingleValueFields: false,
+    };
+    const http2 = connect(origin, options);
     this.#http2 = http2;
     const leave = () => {
       if (this.#isLeaving) return;
@@ -99,10 +109,15 @@ class Session {
     });
   }
 
+  /** Concurrent streams. */
+  get allowed(): number {
+    if (!this.isConnected || this.#http2.destroyed) return STREAMS_UNTIL_TOLD;
+    return this.#http2.remoteSettings.maxConcurrentStreams ?? STREAMS_UNTIL_TOLD;
+  }
+
   hasRoom(): boolean {
     if (this.#isLeaving || this.#http2.closed || this.#http2.destroyed) return false;
-    const allowed = this.isConnected ? this.#http2.remoteSettings.maxConcurrentStreams : STREAMS_UNTIL_TOLD;
-    return this.#streams < (allowed ?? STREAMS_UNTIL_TOLD);
+    return this.#streams < this.allowed;
   }
 
   request(fields: readonly string[], endStream: boolean): SessionStream {

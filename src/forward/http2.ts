@@ -1,7 +1,8 @@
-import { type ClientHttp2Stream, constants, type IncomingHttpHeaders } from 'node:http2';
+import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import type { Millis } from '../config/units.ts';
-import { grouped, MAX_INTERIM } from './downstream.ts';
-import type { Headers } from './headers.ts';
+import type { Contain } from '../server/contain.ts';
+import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
+import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
 import type { Http2Sessions, SessionStream } from './http2-sessions.ts';
 import type { Forwarded } from './plan.ts';
@@ -14,6 +15,7 @@ interface Needs {
   readonly scheme: 'http' | 'https';
   readonly headersTimeoutMs: Millis;
   readonly measure: Measure;
+  readonly contain: Contain;
 }
 
 /** Passes a request on to an HTTP/2 upstream and the answer back, with the trailers of both. */
@@ -54,7 +56,7 @@ class Http2Transfer {
       ':scheme',
       needs.scheme,
       ':authority',
-      exchange.head.authority ?? plan.client.host,
+      hostFor(exchange, plan),
       ':path',
       exchange.head.target,
       ...fields,
@@ -62,8 +64,8 @@ class Http2Transfer {
   }
 
   begin(): void {
-    this.#passage.downstream.onClose((complete) => this.#callerClosed(complete));
-    this.#open();
+    this.#passage.downstream.onClose(this.#contained((complete: boolean) => this.#callerClosed(complete)));
+    if (!this.#isOver) this.#open();
   }
 
   #open(): void {
@@ -80,38 +82,65 @@ class Http2Transfer {
     watchTruncation(up, () => {
       this.#isTruncated = true;
     });
-    up.on('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => this.#informed(headers, raw));
-    up.on('response', (headers, flags, raw) => this.#answered(headers[':status'] ?? 502, flags, raw));
-    up.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-      this.#trailers = this.#needs.headers.trailers(raw);
-    });
-    up.on('data', (chunk: Buffer) => this.#data(up, chunk));
-    up.on('end', () => this.#ended());
-    up.on('error', (error) => {
-      this.#error = error;
-    });
-    up.on('close', () => this.#closed(up, opened.session));
+    this.#listen(up, opened.session);
     if (this.#hasBody) this.#sendBody(up);
     else this.#awaitHead();
   }
 
+  #listen(up: ClientHttp2Stream, session: SessionStream['session']): void {
+    const heard = <Args extends readonly unknown[]>(event: string, listener: (...args: Args) => void) =>
+      up.on(event, this.#contained(listener));
+    heard('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => this.#informed(headers, raw));
+    heard('response', (headers: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: string[]) =>
+      this.#answered(headers[':status'] ?? 0, flags, raw),
+    );
+    heard('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+      this.#trailers = this.#needs.headers.trailers(raw);
+    });
+    heard('data', (chunk: Buffer) => this.#data(up, chunk));
+    heard('end', () => this.#ended());
+    heard('close', () => this.#closed(up, session));
+    up.on('error', (error) => {
+      this.#error = error;
+    });
+  }
+
+  /** A listener that ends this one exchange, on both sides, instead of throwing. */
+  #contained<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {
+    return this.#needs.contain(listener, () => {
+      this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
+      if (this.#status !== 0) this.#passage.downstream.breakOff();
+      else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
+    });
+  }
+
   #sendBody(up: ClientHttp2Stream): void {
     const { body } = this.#passage.downstream;
-    up.on('wantTrailers', () => {
-      up.sendTrailers(grouped(this.#needs.headers.trailers(this.#passage.downstream.trailers())));
-    });
+    up.on('wantTrailers', () => this.#sendTrailers(up));
     up.on('drain', () => body.resume());
-    body.on('data', (chunk: Buffer) => {
+    const send = (chunk: Buffer) => {
       // Nobody reads any more: the rest is the caller's own affair, and dropped.
       if (up.writable && !up.write(chunk)) body.pause();
-    });
-    body.on('end', () => {
+    };
+    body.on('data', this.#contained(send));
+    const finish = () => {
       if (this.#isOver || !up.writable) return;
       up.end();
       this.#awaitHead();
-    });
+    };
+    body.on('end', this.#contained(finish));
     // Told by the caller's 'close'; without a listener it would end the process.
     body.on('error', () => undefined);
+  }
+
+  #sendTrailers(up: ClientHttp2Stream): void {
+    if (up.destroyed || up.closed) return;
+    try {
+      up.sendTrailers(grouped(this.#needs.headers.trailers(this.#passage.downstream.trailers())));
+    } catch {
+      // The caller's fields, so no mistake of ours to be logged: the upstream must not take the request for complete.
+      up.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
   }
 
   /** From the end of the request on, the head of the answer must come in time; a stream once begun has no limit. */
@@ -127,6 +156,7 @@ class Http2Transfer {
 
   #informed(headers: IncomingHttpHeaders, raw: readonly string[]): void {
     const { downstream } = this.#passage;
+    if (this.#isOver || this.#status !== 0) return;
     this.#interim += 1;
     if (this.#interim > MAX_INTERIM) {
       this.#error = new UpstreamError('upstream_broken', 'interim answers without end');
@@ -137,12 +167,13 @@ class Http2Transfer {
   }
 
   #answered(status: number, flags: number, raw: readonly string[]): void {
-    if (this.#isOver) return;
+    if (this.#isOver || this.#status !== 0) return;
     clearTimeout(this.#timer);
     const { downstream, plan } = this.#passage;
-    const answer = this.#needs.headers.answer(raw, downstream.hop, plan.setCookie);
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     try {
+      if (!isFinalStatus(status)) throw new UpstreamError('upstream_broken', `${status} is no status`);
+      const answer = this.#needs.headers.answer(raw, downstream.hop, plan.setCookie);
       downstream.start({ status, ...answer, endStream });
     } catch (error) {
       // Fields that cannot be said to the caller: nothing went out, the reply is still ours to make.

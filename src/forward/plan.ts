@@ -6,11 +6,19 @@ export interface ForwardPlan {
   readonly upstream: string;
   /** Identity headers to set after every look-alike is gone: flat name, value …; values are latin1 strings of UTF-8 bytes. */
   readonly identity: readonly string[];
-  /** Whether `authorization` and the flyte header go on: only a verified bearer does. */
-  readonly keepBearer: boolean;
+  /**
+   * The token that was proved; undefined when none was. Of the credential headers only those that carry exactly this one
+   * go on.
+   */
+  readonly bearer: string | undefined;
+  /** Nobody was asked who they are: such requests share a small part of the upstream's connections. */
+  readonly isPublic: boolean;
   /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
   readonly setCookie?: string;
-  /** Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. */
+  /**
+   * Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. The host is the one that chose the
+   * route, so the upstream hears it as Host, too.
+   */
   readonly client: { readonly address: string; readonly scheme: 'http' | 'https'; readonly host: string };
 }
 

@@ -30,7 +30,7 @@ export function createTunnel(
     from.on('error', () => {
       hasError = true;
     });
-    from.once('close', () => {
+    const closed = () => {
       // Closed by a reset, by an error, or by somebody here who ended it: the other side must not see a regular end.
       if (hasError || !from.readableEnded || !from.writableFinished) {
         if (!to.destroyed) complete = false;
@@ -38,7 +38,10 @@ export function createTunnel(
       }
       open -= 1;
       if (open === 0) onEnd({ bytes, complete });
-    });
+    };
+    // An end that was lost before they met says so no more.
+    if (from.closed) closed();
+    else from.once('close', closed);
   };
   join(caller, upstream);
   join(upstream, caller);

@@ -1,13 +1,16 @@
-import { type ClientRequest, request as httpRequest, type IncomingMessage, ServerResponse } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Millis } from '../config/units.ts';
+import type { Contain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
+import { assertWritable } from '../server/writable-field.ts';
 import type { Dial } from './dial.ts';
-import { Http1Downstream } from './downstream-http1.ts';
+import { writableReason } from './downstream.ts';
 import type { Headers } from './headers.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
 import { createTunnel } from './tunnel.ts';
+import { passRefusal } from './upgrade-refused.ts';
 import type { Measure } from './upstream.ts';
 import { UpstreamError, upstreamFailure } from './upstream-failure.ts';
 
@@ -21,6 +24,7 @@ interface Needs {
   readonly dial: Dial;
   readonly headersTimeoutMs: Millis;
   readonly measure: Measure;
+  readonly contain: Contain;
   /** Sockets that end when the room closes. */
   readonly open: Set<Duplex>;
 }
@@ -43,10 +47,11 @@ class Handshake {
   readonly #wire: UpgradeWire;
   readonly #plan: ForwardPlan;
   readonly #needs: Needs;
-  readonly #resolve: (forwarded: Forwarded) => void;
+  readonly #resolve: (forwarded: Forwarded | Promise<Forwarded>) => void;
   readonly #early: Buffer[] = [];
   #earlyBytes = 0;
   #up: ClientRequest | undefined;
+  #connection: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isConnected = false;
   #isOver = false;
@@ -56,7 +61,7 @@ class Handshake {
   constructor(
     passage: { exchange: Exchange; wire: UpgradeWire; plan: ForwardPlan },
     needs: Needs,
-    resolve: (forwarded: Forwarded) => void,
+    resolve: (forwarded: Forwarded | Promise<Forwarded>) => void,
   ) {
     this.#exchange = passage.exchange;
     this.#wire = passage.wire;
@@ -67,10 +72,15 @@ class Handshake {
 
   begin(): void {
     const { head } = this.#exchange;
+    const { contain } = this.#needs;
     const { fields } = this.#needs.headers.request(this.#exchange, this.#plan, 'upgrade');
     this.#watchCaller();
+    if (this.#isOver) return;
     const connection = this.#needs.dial.open('http/1.1');
+    this.#connection = connection;
     this.#needs.open.add(connection);
+    // Told by the request; between a request and a tunnel nobody else listens, and it would end the process.
+    connection.on('error', () => undefined);
     connection.once('close', () => this.#needs.open.delete(connection));
     connection.once(this.#needs.dial.tls === undefined ? 'connect' : 'secureConnect', () => {
       this.#isConnected = true;
@@ -83,9 +93,16 @@ class Handshake {
       createConnection: () => connection,
     });
     this.#up = up;
+    const crashed = () => this.#crashed();
     up.on('error', (error) => this.#fail(error));
-    up.once('response', (answer) => this.#refused(answer));
-    up.once('upgrade', (answer, socket, first) => this.#agreed(answer, socket, first));
+    up.once(
+      'response',
+      contain((answer: IncomingMessage) => this.#refused(answer), crashed),
+    );
+    up.once(
+      'upgrade',
+      contain((answer: IncomingMessage, socket: Socket, first: Buffer) => this.#agreed(answer, socket, first), crashed),
+    );
     this.#timer = setTimeout(() => {
       up.destroy(new UpstreamError('upstream_timeout', 'no answer to the handshake in time'));
     }, this.#needs.headersTimeoutMs);
@@ -95,6 +112,11 @@ class Handshake {
   /** Reads what the caller sends meanwhile, for only who reads learns that a caller is gone. */
   #watchCaller(): void {
     const { socket, head } = this.#wire;
+    if (socket.destroyed || socket.readableEnded) {
+      // Lost while the caller's credential was looked at: no event tells of it again.
+      this.#abandon();
+      return;
+    }
     if (head.length > 0) this.#keep(head);
     socket.on('data', this.#onData);
     for (const event of ['end', 'close', 'error']) socket.on(event, this.#onGone);
@@ -114,16 +136,17 @@ class Handshake {
   }
 
   #agreed(answer: IncomingMessage, upstream: Socket, first: Buffer): void {
+    const { fields } = this.#needs.headers.answer(answer.rawHeaders, 'upgrade', this.#plan.setCookie);
+    const head = head101(answer, fields);
     if (!this.#settle()) {
       upstream.destroy();
       return;
     }
     this.#needs.measure.answered();
     const caller = this.#wire.socket;
-    const { fields } = this.#needs.headers.answer(answer.rawHeaders, 'upgrade', this.#plan.setCookie);
     const early = Buffer.concat(this.#early);
     if (early.length > 0) upstream.write(early);
-    caller.write(Buffer.concat([head101(answer, fields), first]));
+    caller.write(Buffer.concat([head, first]));
     createTunnel({ caller, upstream }, ({ bytes, complete }) => {
       this.#resolve({ kind: 'answered', status: 101, bytes: bytes + first.length, complete });
     });
@@ -141,21 +164,18 @@ class Handshake {
       answer.destroy();
       return;
     }
-    this.#needs.measure.answered();
-    const response = new ServerResponse(this.#wire.request);
-    response.shouldKeepAlive = false;
-    response.assignSocket(caller);
-    response.once('finish', () => {
-      response.detachSocket(caller);
-      caller.end();
-      // A server would say so; this response has none.
-      response.emit('close');
-    });
     caller.resume(); // nobody looks at what still comes, but its end must be noticed
-    relay(answer, new Http1Downstream(this.#wire.request, response), {
-      ...this.#needs,
-      setCookie: this.#plan.setCookie,
-    }).then(this.#resolve);
+    const { request } = this.#wire;
+    this.#resolve(passRefusal({ answer, request, caller, setCookie: this.#plan.setCookie }, this.#needs));
+  }
+
+  /** A mistake of ours: it is this one exchange that ends, on both sides. */
+  #crashed(): void {
+    this.#connection?.destroy();
+    if (this.#isOver) {
+      this.#wire.socket.destroy();
+      this.#resolve({ kind: 'abandoned' });
+    } else this.#fail(new UpstreamError('upstream_broken', 'the answer could not be passed on'));
   }
 
   #fail(cause: Error): void {
@@ -181,36 +201,10 @@ class Handshake {
   }
 }
 
+/** @throws {TypeError} for a field that cannot be written */
 function head101(answer: IncomingMessage, fields: readonly string[]): Buffer {
-  let head = `HTTP/1.1 101 ${answer.statusMessage ?? ''}\r\n`;
+  assertWritable(fields);
+  let head = `HTTP/1.1 101 ${writableReason(answer.statusMessage) ?? ''}\r\n`;
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`;
   return Buffer.from(`${head}\r\n`, 'latin1');
-}
-
-function relay(
-  answer: IncomingMessage,
-  downstream: Http1Downstream,
-  needs: { headers: Headers; setCookie: string | undefined },
-): Promise<Forwarded> {
-  return new Promise((resolve) => {
-    const status = answer.statusCode ?? 502;
-    downstream.onClose((complete) => {
-      resolve({ kind: 'answered', status, bytes: downstream.bytes, complete });
-      answer.destroy();
-    });
-    const head = needs.headers.answer(answer.rawHeaders, 'http1', needs.setCookie);
-    downstream.start({
-      status,
-      ...(answer.statusMessage && { reason: answer.statusMessage }),
-      ...head,
-      endStream: false,
-    });
-    answer.on('data', (chunk: Buffer) => {
-      if (downstream.write(chunk)) return;
-      answer.pause();
-      downstream.onDrain(() => answer.resume());
-    });
-    answer.on('end', () => downstream.end([]));
-    answer.on('error', () => downstream.breakOff());
-  });
 }

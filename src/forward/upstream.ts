@@ -6,11 +6,14 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { bareHost, createDial, type Dial } from './dial.ts';
 import { createHttp2Sessions, type Http2Sessions } from './http2-sessions.ts';
+import { createShare, type Share } from './share.ts';
 import { createWaiting, type Waiting } from './waiting.ts';
 
 /** Connections to one upstream. Each stream that an HTTP/1.1 upstream keeps open (events, long polls) holds one. */
 const MAX_CONNECTIONS = 4096;
 const MAX_WAITING = 4096;
+/** Of connections and of streams, what is open to requests that nobody vouches for: a stranger may hold those for long. */
+const PUBLIC_PART = 1 / 4;
 const MAX_HEAD_BYTES = 65_536;
 
 /** HTTP/1.1 connections to an upstream. */
@@ -35,6 +38,8 @@ export interface UpstreamConnections {
   readonly http1: Http1Connections;
   readonly http2: Http2Sessions;
   readonly dial: Dial;
+  /** Places for requests to public routes: of connections, upgraded ones included, and of HTTP/2 streams. */
+  readonly publicShares: { readonly http1: Share; readonly http2: Share };
   /** Sockets that were upgraded, or are about to be. */
   readonly upgraded: Set<Duplex>;
   /** Starts the clock for one request. */
@@ -63,6 +68,11 @@ export function createUpstream(
     http1: { dispatch: (options, handler) => void pool.dispatch(options, handler), waiting, servername: host },
     http2,
     dial,
+    publicShares: {
+      http1: createShare(() => MAX_CONNECTIONS * PUBLIC_PART),
+      // An HTTP/2 peer that sets no limit still gets no more of them at once.
+      http2: createShare(() => Math.min(MAX_CONNECTIONS, http2.capacity()) * PUBLIC_PART),
+    },
     upgraded,
     measure: () => new Stopwatch(upstream.name, needs),
     close: async () => {

@@ -1,4 +1,5 @@
-import { type DestinationStream, destination, type Logger, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
+import { createLinesOut, type LinesOut } from './lines-out.ts';
 
 /** Facts beside an event name; never a token, cookie, code or whole URL. */
 export type Facts = Readonly<Record<string, unknown>>;
@@ -18,7 +19,7 @@ export interface LogOutput {
 }
 
 /**
- * JSON lines, buffered up to 16 kB or one second; warnings and errors flush at once.
+ * JSON lines, gathered up to 16 kB or one second; warnings and errors go out at once. No line is waited for.
  *
  * @param needs.level  the least level that is written
  * @param needs.stream where to, instead of standard output
@@ -27,34 +28,52 @@ export function createLog(needs: {
   level: 'debug' | 'info' | 'warn' | 'error';
   stream?: DestinationStream;
 }): LogOutput {
-  const sink = needs.stream ?? destination({ dest: 1, sync: false, minLength: 16_000, periodicFlush: 1000 });
-  const flush = () => {
-    if ('flushSync' in sink && typeof sink.flushSync === 'function') sink.flushSync();
-  };
+  const out = needs.stream ? undefined : createStandardOutput();
   const logger = pino(
     {
       level: needs.level,
       base: null,
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }) },
       serializers: { cause: describeCause },
     },
-    sink,
+    needs.stream ?? out,
   );
-  return { log: writeThrough(logger, flush), flush };
+  return { log: writeThrough(logger, () => out?.hurry()), flush: () => out?.flushSync() };
 }
 
-function writeThrough(logger: Logger, flush: () => void): Log {
+/** Whatever ends the process, the last lines say why. */
+function createStandardOutput(): LinesOut {
+  const out = createLinesOut(1);
+  process.once('exit', () => out.flushSync());
+  return out;
+}
+
+/** The moment as pino wants it; written out once for all lines of one millisecond. */
+function createTimestamp(): () => string {
+  let at = Number.NaN;
+  let text = '';
+  return () => {
+    const now = Date.now();
+    if (now !== at) {
+      at = now;
+      text = `,"time":"${new Date(now).toISOString()}"`;
+    }
+    return text;
+  };
+}
+
+function writeThrough(logger: Logger, hurry: () => void): Log {
   return {
     debug: (event, facts) => logger.debug({ event, ...facts }),
     info: (event, facts) => logger.info({ event, ...facts }),
     warn: (event, facts) => {
       logger.warn({ event, ...facts });
-      flush();
+      hurry();
     },
     error: (event, facts) => {
       logger.error({ event, ...facts });
-      flush();
+      hurry();
     },
   };
 }

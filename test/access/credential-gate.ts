@@ -37,7 +37,7 @@ export async function createCredentialGate() {
     log,
     now: clock.now,
   });
-  const names = { flyteHeader: 'flyte-authorization', sessionCookie: cookies.sessionName };
+  const names = { flyteHeaders: ['flyte-authorization'], sessionCookie: cookies.sessionName };
   /** What a request with these header fields (name, value …) comes to, and the status a plain caller would see. */
   const ask = async (
     ...raw: string[]

@@ -30,7 +30,16 @@ describe('a service that sets the gateway’s own cookies', () => {
   };
 
   for (const name of ours) {
-    for (const spelling of [`${name}=chosen; Path=/; Secure`, `${name} =chosen`, `  ${name}=chosen`]) {
+    for (const spelling of [
+      `${name}=chosen; Path=/; Secure`,
+      `${name} =chosen`,
+      `  ${name}=chosen`,
+      // Stored without a name, and sent back as if it had one.
+      `=${name}=chosen; Path=/`,
+      ` = ${name}=chosen`,
+      `==${name}=chosen`,
+      `${name}; chosen=1`,
+    ]) {
       it(`does not choose who somebody is by ${JSON.stringify(spelling)}`, async () => {
         const answer = await answerSetting(spelling);
         assert.match(answer, /^HTTP\/1\.1 200 /);

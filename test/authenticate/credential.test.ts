@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { readCredential } from '../../src/authenticate/credential.ts';
 import { Fields } from '../../src/server/request-head.ts';
 
-const names = { flyteHeader: 'flyte-authorization', sessionCookie: '__Host-flytegate' };
+const names = { flyteHeaders: ['flyte-authorization'], sessionCookie: '__Host-flytegate' };
 const read = (...raw: string[]) => readCredential(new Fields(raw), names);
 
 describe('the credential of a request', () => {
@@ -95,7 +95,7 @@ describe('the credential of a request', () => {
   });
 
   it('reads authorization as such when it is the configured header', () => {
-    const own = { ...names, flyteHeader: 'authorization' };
+    const own = { ...names, flyteHeaders: [] };
     const fields = new Fields(['Authorization', 'Basic dTpw', 'Cookie', '__Host-flytegate=sealed']);
     assert.deepEqual(readCredential(fields, own), { kind: 'session', cookie: 'sealed' });
     const bearer = readCredential(new Fields(['Authorization', 'Bearer a.b.c']), own);

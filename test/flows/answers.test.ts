@@ -128,6 +128,40 @@ describe('a refusal is said in the caller’s own protocol', () => {
   });
 });
 
+describe('where a navigation is sent to sign in', () => {
+  const host = 'app.example.com';
+  let rig: FakeRig;
+  before(async () => {
+    rig = await startFakeRig({
+      settings: {
+        routes: [
+          { host, path: '/', upstream: 'control-plane' },
+          { path: '/', upstream: 'control-plane' },
+        ],
+      },
+    });
+  });
+  const locationFor = async (target: string, more: Fields = {}) =>
+    (await rig.ask(target, { fields: { 'sec-fetch-mode': 'navigate', ...more } })).one('location');
+
+  it('says the way back up to 1,024 bytes of path and query, and leaves out a longer one', async () => {
+    for (const [target, isSaid] of [
+      [`/${'x'.repeat(1023)}`, true],
+      [`/${'x'.repeat(1024)}`, false],
+      [`/a?b=${'x'.repeat(1019)}`, true],
+      [`/a?b=${'x'.repeat(1020)}`, false],
+      [`/a?b=${'x'.repeat(15_000)}`, false],
+    ] as const) {
+      const said = isSaid ? `/login?redirect_url=${encodeURIComponent(target)}` : '/login';
+      assert.equal(await locationFor(target), said, `${target.length} bytes`);
+    }
+  });
+
+  it('is the public URL from a host that is none of ours, without a way back there', async () => {
+    assert.equal(await locationFor('/page?x=1', { host }), `${rig.url}/login`);
+  });
+});
+
 function assertJson(answer: Answer, { status, rpc }: Expected): void {
   assert.equal(answer.status, status);
   assert.equal(answer.one('content-type'), 'application/json');

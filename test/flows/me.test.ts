@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
+import { headBytes } from './ask.ts';
 import { type FakeRig, startFakeRig } from './rig.ts';
 
 /** What each kind of client says of itself; every one of them reaches `/me` through nginx. */
@@ -142,5 +143,41 @@ describe('/me', () => {
     await rig.ask('/me', { fields: { cookie } });
     const lines = rig.log.of('me.allowed');
     assert.ok(lines.length > 0 && lines.every((line) => line['level'] === 'debug'));
+  });
+});
+
+describe('/me of somebody in many groups', () => {
+  it('leaves out the groups when a renewed cookie needs the room, says so in the log, and never who it is', async () => {
+    const rig = await startFakeRig({
+      behaviour: {
+        person: {
+          sub: 'ada',
+          email: 'ada@example.com',
+          email_verified: true,
+          picture: `https://example.com/${'x'.repeat(480)}`,
+          name: 'A'.repeat(90),
+          groups: Array.from({ length: 60 }, (_, i) => `group-number-${10 + i}`),
+        },
+      },
+    });
+    const { cookie } = await rig.signIn();
+    const usual = await rig.ask('/me', { fields: { cookie } });
+    assert.equal(usual.one('x-auth-request-groups')?.split(',').length, 60);
+    assert.equal(rig.log.of('me.headers_left_out').length, 0);
+    rig.move(4.6 * 60_000);
+    const renewed = await rig.ask('/me', { fields: { cookie } });
+    assert.equal(renewed.status, 200);
+    assert.equal(renewed.all('set-cookie').length, 1);
+    assert.ok(headBytes(renewed) <= 3584, `${headBytes(renewed)} bytes`);
+    for (const name of ['x-user-subject', 'x-auth-request-user']) assert.equal(renewed.one(name), 'ada');
+    assert.equal(renewed.one('x-auth-request-email'), 'ada@example.com');
+    assert.equal(renewed.one('x-auth-request-groups'), undefined);
+    assert.deepEqual(
+      rig.log.of('me.headers_left_out').map(({ level, headers }) => [level, headers]),
+      [['warn', ['X-Auth-Request-Groups']]],
+    );
+    const next = renewed.one('set-cookie')?.split(';')[0] ?? '';
+    const after = await rig.ask('/me', { fields: { cookie: next } });
+    assert.equal(after.one('x-auth-request-groups')?.split(',').length, 60);
   });
 });

@@ -104,6 +104,73 @@ describe('signing in with many tabs', () => {
   });
 });
 
+describe('signing in from a tab that was left open', () => {
+  const start = async () => {
+    const rig = await startFakeRig();
+    const browser = createBrowser();
+    const stale = await toProvider(rig, '/api/v1/whoami?tab=stale', browser);
+    rig.move(601_000);
+    return { rig, browser, stale: stale.url.href };
+  };
+
+  it('begins again for the same page, once ten minutes are over', async () => {
+    const { rig, browser, stale } = await start();
+    const page = await browser.open(stale);
+    assert.deepEqual([page.url.pathname, page.status], ['/callback', 401]);
+    assert.equal(rig.provider.calls.token, 0, 'its code is not redeemed');
+    const again = /href="(\/login\?redirect_url=[^"]*)"/.exec(page.text)?.[1] ?? '';
+    const done = await browser.open(rig.url + again);
+    assert.deepEqual([done.url.pathname + done.url.search, done.status], ['/api/v1/whoami?tab=stale', 200]);
+  });
+
+  it('goes straight there when somebody has signed in elsewhere in the same browser meanwhile', async () => {
+    const { rig, browser, stale } = await start();
+    await browser.open(`${rig.url}/console`);
+    const redeemed = rig.provider.calls.token;
+    const page = await browser.open(stale);
+    assert.deepEqual([page.url.pathname + page.url.search, page.status], ['/api/v1/whoami?tab=stale', 200]);
+    assert.equal(rig.provider.calls.token, redeemed);
+  });
+});
+
+describe('the way back that /login is told', () => {
+  let rig: FakeRig;
+  before(async () => {
+    rig = await startFakeRig();
+  });
+
+  it('is redirect_url alone: the rd that ingress-nginx appends says nothing', async () => {
+    for (const rd of ['https://evil.test/', '/theirs', `${rig.url}/theirs&rd=/theirs`]) {
+      const page = await createBrowser().open(`${rig.url}/login?redirect_url=/api/v1/whoami&rd=${rd}`);
+      assert.deepEqual([page.url.pathname, page.status], ['/api/v1/whoami', 200]);
+      const without = await createBrowser().open(`${rig.url}/login?rd=${rd}`);
+      assert.deepEqual([without.url.pathname, without.status], ['/console', 200]);
+    }
+  });
+});
+
+describe('the cookies of one browser', () => {
+  it('stay under 6 KiB together, however many sign-ins are under way and however large the person', async () => {
+    const rig = await startFakeRig();
+    let largest = 0;
+    for (let groups = 0; groups <= 120; groups += 8) {
+      rig.move(60_000);
+      rig.provider.behaviour.userinfo = { groups: Array.from({ length: groups }, (_, i) => `a-group-of-people-${i}`) };
+      const browser = createBrowser();
+      const starts: Visited[] = [];
+      for (let i = 0; i < 14; i++) {
+        rig.move(1);
+        starts.push(await toProvider(rig, `/login?redirect_url=/${'x'.repeat(900)}`, browser));
+      }
+      await browser.open(starts.at(-1)?.url.href ?? '');
+      const cookies = browser.cookiesFor(`${rig.url}/logout`);
+      assert.ok(cookies.length < 6144, `${cookies.length} bytes with ${groups} groups`);
+      largest = Math.max(largest, cookies.length);
+    }
+    assert.ok(largest > 4096, `no more than ${largest} bytes were tried`);
+  });
+});
+
 describe('a sign-in that fails', () => {
   let rig: FakeRig;
   before(async () => {

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect as connectHttp2 } from 'node:http2';
+import { connect as connectHttp2, createServer, type ServerHttp2Stream } from 'node:http2';
 import { after, describe, it } from 'node:test';
+import { Http2Downstream } from '../../src/forward/downstream-http2.ts';
+import { listen } from './front.ts';
 import { createStage } from './stage.ts';
 
 const stage = createStage();
@@ -76,5 +78,38 @@ describe('an HTTP/2 caller of an HTTP/1.1 upstream', () => {
     stream.close(8);
     await once(socket, 'close');
     assert.deepEqual(await outcome, { kind: 'answered', status: 200, bytes: 4, complete: false });
+  });
+});
+
+describe('fields that HTTP/2 cannot carry', () => {
+  async function streamTo(act: (downstream: Http2Downstream, stream: ServerHttp2Stream) => void) {
+    const server = createServer();
+    server.on('stream', (stream, headers) => act(new Http2Downstream(stream, headers), stream));
+    const session = connectHttp2(`http://127.0.0.1:${await listen(server)}`);
+    stage.onClose(() => {
+      session.destroy();
+      server.close();
+    });
+    return session.request({ ':path': '/' });
+  }
+
+  it('are not worth an answer when they are hints', async () => {
+    const stream = await streamTo((downstream) => {
+      downstream.inform(103, ['bad name', '1']);
+      downstream.start({ status: 204, fields: [], hasLength: false, endStream: true });
+      downstream.inform(103, ['late', '1']);
+    });
+    const [headers] = await once(stream, 'response');
+    assert.equal(headers[':status'], 204);
+  });
+
+  it('reset an answer when they are its trailers, so that nobody takes it for complete', async () => {
+    const stream = await streamTo((downstream) => {
+      downstream.start({ status: 200, fields: [], hasLength: false, endStream: false });
+      downstream.end(['bad name', '1']);
+    });
+    const failed = once(stream.resume(), 'error').catch((error: unknown) => [error]);
+    await failed;
+    assert.equal(stream.rstCode, 2);
   });
 });

@@ -29,8 +29,16 @@ export interface Front {
 
 export interface FrontNeeds {
   readonly upstream: Partial<Upstream> & { readonly port: number };
+  /** What the plan says besides; its host is by default the one that the request names. */
   readonly plan?: Partial<ForwardPlan>;
   readonly flyteHeaders?: readonly string[];
+  readonly isIdentityHeader?: (name: string) => boolean;
+  /** Whether a target belongs to a public route; none does unless said. */
+  readonly isPublic?: (target: string) => boolean;
+  /** What each request waits for before it is passed on, as for a decision. */
+  readonly decision?: (wire: Wire) => Promise<void>;
+  /** What the exchange says of a caller who may have left meanwhile; the truth unless said. */
+  readonly isGone?: (wire: Wire) => boolean;
 }
 
 const quiet: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -43,6 +51,11 @@ const IDENTITY_PREFIXES = [
   'x-forwarded-email',
   'x-forwarded-groups',
 ];
+
+function isIdentityHeader(name: string): boolean {
+  const hyphenated = name.toLowerCase().replaceAll('_', '-');
+  return IDENTITY_PREFIXES.some((prefix) => hyphenated.startsWith(prefix));
+}
 
 export async function startFront(needs: FrontNeeds): Promise<Front> {
   const outcomes: Forwarded[] = [];
@@ -67,10 +80,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
   };
   const { forward, close } = createForward({
     upstreams: { up: upstream },
-    isIdentityHeader: (name) => {
-      const hyphenated = name.toLowerCase().replaceAll('_', '-');
-      return IDENTITY_PREFIXES.some((prefix) => hyphenated.startsWith(prefix));
-    },
+    isIdentityHeader: needs.isIdentityHeader ?? isIdentityHeader,
     isOurCookie: (name) => name.includes('flytegate'),
     flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
     log: quiet,
@@ -80,7 +90,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
   let last: Wire | undefined;
   const handle = async (wire: Wire, exchange: Exchange) => {
     last = wire;
-    const outcome = await forward(exchange, planOf(needs));
+    await needs.decision?.(wire);
+    const outcome = await forward(exchange, planOf(needs, exchange.head));
     if (outcome.kind === 'failed') refuse(wire, outcome.code);
     outcomes.push(outcome);
     waiters.shift()?.(outcome);
@@ -88,14 +99,17 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
 
   const sockets = new Set<Duplex>();
   const http1 = createHttp1((request, response) => {
-    void handle({ kind: 'http1', request, response }, exchangeOf({ kind: 'http1', request, response }));
+    void handle({ kind: 'http1', request, response }, exchangeOf({ kind: 'http1', request, response }, needs));
   });
   http1.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    void handle({ kind: 'upgrade', request, socket, head }, exchangeOf({ kind: 'upgrade', request, socket, head }));
+    void handle(
+      { kind: 'upgrade', request, socket, head },
+      exchangeOf({ kind: 'upgrade', request, socket, head }, needs),
+    );
   });
   const http2 = createHttp2();
   http2.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-    void handle({ kind: 'http2', stream, headers }, exchangeOf({ kind: 'http2', stream, headers }, raw));
+    void handle({ kind: 'http2', stream, headers }, exchangeOf({ kind: 'http2', stream, headers }, needs, raw));
   });
   for (const server of [http1, http2]) {
     server.on('connection', (socket: Socket) => {
@@ -111,7 +125,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     measured,
     nextOutcome: () => new Promise((resolve) => waiters.push(resolve)),
     lastWire: () => last,
-    outcomeOf: (method) => codeThrown(() => forward({ head: { method } } as Exchange, planOf(needs))),
+    outcomeOf: (method) =>
+      codeThrown(() => forward({ head: { method } } as Exchange, planOf(needs, { authority: '', target: '/' }))),
     close: async () => {
       const closed = [once(http1, 'close'), once(http2, 'close')];
       http1.close();
@@ -122,9 +137,10 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
   };
 }
 
-function planOf(needs: FrontNeeds): ForwardPlan {
-  const client = { address: '192.0.2.7', scheme: 'https' as const, host: 'flyte.example.com' };
-  return { upstream: 'up', identity: [], keepBearer: false, client, ...needs.plan };
+function planOf(needs: FrontNeeds, head: Pick<Exchange['head'], 'authority' | 'target'>): ForwardPlan {
+  const client = { address: '192.0.2.7', scheme: 'https' as const, host: (head.authority ?? '').toLowerCase() };
+  const isPublic = needs.isPublic?.(head.target) ?? false;
+  return { upstream: 'up', identity: [], bearer: undefined, isPublic, client, ...needs.plan };
 }
 
 async function codeThrown(act: () => Promise<unknown>): Promise<string> {
@@ -159,36 +175,51 @@ export async function talk(port: number, bytes: string | Buffer): Promise<string
   return answer;
 }
 
-function exchangeOf(wire: Wire, raw: readonly string[] = []): Exchange {
-  const shared = { wire, id: 'ref-1', startedAt: performance.now(), send: () => undefined };
-  if (wire.kind === 'http2') {
-    const head = {
-      method: wire.headers[':method'] ?? '',
-      target: wire.headers[':path'] ?? '',
-      authority: wire.headers[':authority'],
-      version: '2' as const,
-      encrypted: false,
-      peer: '127.0.0.1',
-      fields: new Fields(raw.filter((_part, i) => !raw[i - (i % 2)]?.startsWith(':'))),
-    };
-    return { ...shared, head };
-  }
-  const { request } = wire;
-  const head = {
+function isGone(wire: Wire): boolean {
+  if (wire.kind === 'http1') return wire.response.destroyed || wire.request.socket.destroyed;
+  return wire.kind === 'http2' ? wire.stream.destroyed || wire.stream.closed : wire.socket.destroyed;
+}
+
+function exchangeOf(wire: Wire, needs: FrontNeeds, raw: readonly string[] = []): Exchange {
+  return {
+    head: wire.kind === 'http2' ? headOfStream(wire.headers, raw) : headOf(wire.request),
+    wire,
+    id: 'ref-1',
+    startedAt: performance.now(),
+    get isGone() {
+      return (needs.isGone ?? isGone)(wire);
+    },
+    send: () => undefined,
+  };
+}
+
+function headOfStream(headers: IncomingHttpHeaders, raw: readonly string[]): Exchange['head'] {
+  return {
+    method: headers[':method'] ?? '',
+    target: headers[':path'] ?? '',
+    authority: headers[':authority'],
+    version: '2',
+    encrypted: false,
+    peer: '127.0.0.1',
+    fields: new Fields(raw.filter((_part, i) => !raw[i - (i % 2)]?.startsWith(':'))),
+  };
+}
+
+function headOf(request: IncomingMessage): Exchange['head'] {
+  return {
     method: request.method ?? '',
     target: request.url ?? '',
     authority: request.headers.host,
-    version: request.httpVersion === '1.0' ? ('1.0' as const) : ('1.1' as const),
+    version: request.httpVersion === '1.0' ? '1.0' : '1.1',
     encrypted: false,
     peer: '127.0.0.1',
     fields: new Fields(request.rawHeaders),
   };
-  return { ...shared, head };
 }
 
 function refuse(wire: Wire, code: string): void {
   if (wire.kind === 'http2') {
-    if (!wire.stream.destroyed) {
+    if (!wire.stream.destroyed && !wire.stream.headersSent) {
       wire.stream.respond({ ':status': 502 });
       wire.stream.end(code);
     }

@@ -17,7 +17,7 @@ const ours = [
   'X-Forwarded-Proto',
   'https',
   'X-Forwarded-Host',
-  'public.example',
+  'as.sent:8443',
   'X-Request-ID',
   'ref-1',
 ];
@@ -26,14 +26,15 @@ function exchange(raw: readonly string[], version: '1.1' | '2' = '1.1'): Exchang
   const request = {
     method: 'GET',
     target: '/',
-    authority: 'as.sent:8443',
+    authority: 'As.Sent:8443',
     version,
     encrypted: false,
     peer: '127.0.0.1',
   };
   // The wire is not looked at by these rules.
   const wire = { kind: 'http1' } as Exchange['wire'];
-  return { head: { ...request, fields: new Fields(raw) }, wire, id: 'ref-1', startedAt: 0, send: () => undefined };
+  const head = { ...request, fields: new Fields(raw) };
+  return { head, wire, id: 'ref-1', startedAt: 0, isGone: false, send: () => undefined };
 }
 
 function forwarded(
@@ -42,8 +43,8 @@ function forwarded(
   plan: Partial<ForwardPlan> = {},
   version: '1.1' | '2' = '1.1',
 ) {
-  const client = { address: '192.0.2.7', scheme: 'https' as const, host: 'public.example' };
-  const whole = { upstream: 'up', identity: [], keepBearer: false, client, ...plan };
+  const client = { address: '192.0.2.7', scheme: 'https' as const, host: 'as.sent:8443' };
+  const whole: ForwardPlan = { upstream: 'up', identity: [], bearer: undefined, isPublic: false, client, ...plan };
   return headers.request(exchange(raw, version), whole, hop);
 }
 
@@ -63,13 +64,13 @@ describe('request fields', () => {
       'constructor',
       '1',
     ];
-    assert.deepEqual(forwarded(raw).fields, ['Host', 'as.sent:8443', ...raw, ...ours]);
+    assert.deepEqual(forwarded(raw).fields, ['Host', 'As.Sent:8443', ...raw, ...ours]);
   });
 
   it('have the Host as the caller sent it, whatever the proxy in front says the client wanted', () => {
     assert.deepEqual(forwarded(['HOST', 'other', 'X-Forwarded-Host', 'evil']).fields.slice(0, 2), [
       'Host',
-      'as.sent:8443',
+      'As.Sent:8443',
     ]);
   });
 
@@ -104,7 +105,7 @@ describe('request fields', () => {
     it(`do not include the caller's ${name}: ${value}`, () => {
       assert.deepEqual(forwarded(['A', '1', name, value, 'B', '2']).fields, [
         'Host',
-        'as.sent:8443',
+        'As.Sent:8443',
         'A',
         '1',
         'B',
@@ -127,20 +128,20 @@ describe('request fields', () => {
       'connection',
       'keep-alive, x-three',
     ];
-    assert.deepEqual(forwarded(raw).fields, ['Host', 'as.sent:8443', ...ours]);
+    assert.deepEqual(forwarded(raw).fields, ['Host', 'As.Sent:8443', ...ours]);
   });
 
   it('keep framing, credentials and our own when Connection names them', () => {
     const names =
       'host, content-length, content-type, authorization, x-request-id, x-forwarded-for, x-auth-request-user';
     const raw = ['Connection', names, 'Content-Length', '3', 'Content-Type', 'a/b', 'Authorization', 'Bearer t'];
-    const { fields } = forwarded(raw, 'http1', { keepBearer: true, identity: ['X-Auth-Request-User', 'alice'] });
-    assert.deepEqual(fields, ['Host', 'as.sent:8443', ...raw.slice(2), 'X-Auth-Request-User', 'alice', ...ours]);
+    const { fields } = forwarded(raw, 'http1', { bearer: 't', identity: ['X-Auth-Request-User', 'alice'] });
+    assert.deepEqual(fields, ['Host', 'As.Sent:8443', ...raw.slice(2), 'X-Auth-Request-User', 'alice', ...ours]);
   });
 
   it('keep a verified bearer in either header, and no other scheme beside it', () => {
     const raw = ['authorization', 'Basic eA==', 'Flyte-Authorization', 'bearer t', 'Authorization', 'Bearer t'];
-    const { fields } = forwarded(raw, 'http1', { keepBearer: true });
+    const { fields } = forwarded(raw, 'http1', { bearer: 't' });
     assert.deepEqual(fields.slice(2, 6), ['Flyte-Authorization', 'bearer t', 'Authorization', 'Bearer t']);
     assert.equal(fields.length, 2 + 4 + ours.length);
   });
@@ -183,7 +184,7 @@ describe('request fields', () => {
     const { fields } = forwarded(raw, 'upgrade');
     const sent = [
       'Host',
-      'as.sent:8443',
+      'As.Sent:8443',
       'Sec-WebSocket-Key',
       'k',
       'Connection',

@@ -31,7 +31,7 @@ describe('an HTTP/1.1 request', () => {
       'X-Auth-Request-User: \u00e7\u008e\u008b',
       'X-Forwarded-For: 192.0.2.7',
       'X-Forwarded-Proto: https',
-      'X-Forwarded-Host: flyte.example.com',
+      'X-Forwarded-Host: h:1',
       'X-Request-ID: ref-1',
       'content-length: 0',
       '\r\n',
@@ -180,6 +180,21 @@ describe('an answer over HTTP/1.1', () => {
     const [event] = await once(client, 'data');
     assert.match(String(event), /data: 1\n\n/);
     client.destroy();
+  });
+
+  it('whose body is late has the bytes of its head unchanged all the same', async () => {
+    const { door } = await answering(
+      'HTTP/1.1 200 caf\xc3\xa9\r\nX-Place: \xe7\x8e\x8b\xe9\r\nContent-Length: 4\r\n\r\n',
+    );
+    const caller = connect(door.http1Port, '127.0.0.1');
+    stage.onClose(() => void caller.destroy());
+    caller.write(GET);
+    let heard = '';
+    caller.on('data', (chunk) => {
+      heard += chunk.toString('latin1');
+    });
+    await until(() => heard.includes('\r\n\r\n'), caller);
+    assert.match(heard, /^HTTP\/1\.1 200 caf\xc3\xa9\r\nX-Place: \xe7\x8e\x8b\xe9\r\n/);
   });
 
   it('may be announced by early hints', async () => {

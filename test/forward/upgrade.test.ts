@@ -82,7 +82,7 @@ describe('a WebSocket handshake', () => {
       'X-Auth-Request-User: \u00e7\u008e\u008b',
       'X-Forwarded-For: 192.0.2.7',
       'X-Forwarded-Proto: https',
-      'X-Forwarded-Host: flyte.example.com',
+      'X-Forwarded-Host: h:1',
       'X-Request-ID: ref-1',
       '\r\n',
     ];

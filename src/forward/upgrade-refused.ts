@@ -1,0 +1,89 @@
+import { type IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Contain } from '../server/contain.ts';
+import { isFinalStatus } from './downstream.ts';
+import { Http1Downstream } from './downstream-http1.ts';
+import type { Headers } from './headers.ts';
+import type { Forwarded } from './plan.ts';
+import type { Measure } from './upstream.ts';
+import { UpstreamError } from './upstream-failure.ts';
+
+interface Refusal {
+  readonly answer: IncomingMessage;
+  readonly request: IncomingMessage;
+  readonly caller: Socket;
+  readonly setCookie: string | undefined;
+}
+
+/**
+ * Passes on what an upstream answered to a handshake instead of 101: an ordinary answer, the last on this connection.
+ * `failed` for one that cannot be said; the connection is then as it was.
+ */
+export function passRefusal(
+  { answer, request, caller, setCookie }: Refusal,
+  needs: { headers: Headers; measure: Measure; contain: Contain },
+): Promise<Forwarded> {
+  const response = new ServerResponse(request);
+  response.shouldKeepAlive = false;
+  response.assignSocket(caller);
+  const downstream = new Http1Downstream(request, response);
+  return new Promise((resolve) => {
+    try {
+      downstream.start(headOf(answer, needs.headers, setCookie));
+    } catch (cause) {
+      // Nothing was written: the reply is still ours to make.
+      response.detachSocket(caller);
+      answer.destroy();
+      needs.measure.failed();
+      resolve({ kind: 'failed', code: 'upstream_broken', cause });
+      return;
+    }
+    needs.measure.answered();
+    downstream.onClose((complete) => {
+      resolve({ kind: 'answered', status: response.statusCode, bytes: downstream.bytes, complete });
+      answer.destroy();
+    });
+    closeAfter(response, caller, needs.contain);
+    pump(answer, downstream, needs.contain);
+  });
+}
+
+/** @throws {UpstreamError} `upstream_broken` for a status that no answer has */
+function headOf(answer: IncomingMessage, headers: Headers, setCookie: string | undefined) {
+  const status = answer.statusCode ?? 0;
+  if (!isFinalStatus(status)) throw new UpstreamError('upstream_broken', `${status} is no status`);
+  return {
+    status,
+    ...(answer.statusMessage && { reason: answer.statusMessage }),
+    ...headers.answer(answer.rawHeaders, 'http1', setCookie),
+    endStream: false,
+  };
+}
+
+function closeAfter(response: ServerResponse, caller: Socket, contain: Contain): void {
+  const finished = () => {
+    response.detachSocket(caller);
+    caller.end();
+    // A server would say so; this response has none.
+    response.emit('close');
+  };
+  response.once(
+    'finish',
+    contain(finished, () => caller.destroy()),
+  );
+}
+
+function pump(answer: IncomingMessage, downstream: Http1Downstream, contain: Contain): void {
+  const breakOff = () => downstream.breakOff();
+  const pass = (chunk: Buffer) => {
+    if (downstream.write(chunk)) return;
+    answer.pause();
+    downstream.onDrain(() => answer.resume());
+  };
+  answer.on('data', contain(pass, breakOff));
+  answer.on(
+    'end',
+    contain(() => downstream.end([]), breakOff),
+  );
+  answer.on('error', breakOff);
+}

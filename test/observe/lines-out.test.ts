@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { createLinesOut } from '../../src/observe/lines-out.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'flytegate-lines-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('lines on their way out', () => {
+  it('wait until they are many or hurried', async () => {
+    const { file, fd } = opened('gathered');
+    const out = createLinesOut(fd);
+    out.write('one\n');
+    assert.equal(readFileSync(file, 'utf8'), '');
+    out.flushSync();
+    assert.equal(readFileSync(file, 'utf8'), 'one\n');
+    closeSync(fd);
+  });
+
+  it('arrive whole and in order, however they were sent', async () => {
+    const script = `for (let i = 0; i < 5000; i++) { log[i % 100 ? 'info' : 'warn']('line', { i }); if (i % 70 === 0) await new Promise(setImmediate); }`;
+    const { words } = await run(script);
+    const seen = words.trimEnd().split('\n');
+    assert.deepEqual(
+      seen.map((line) => JSON.parse(line).i),
+      Array.from({ length: 5000 }, (_, i) => i),
+    );
+  });
+
+  for (const end of ['', 'process.exit(0);'])
+    it(`are not lost when the process ends ${end ? 'by exit' : 'for want of work, which they do not keep up'}`, async () => {
+      const { code, words } = await run(`for (let i = 0; i < 1000; i++) log.info('last.words', { i }); ${end}`);
+      assert.equal(code, 0);
+      assert.equal(words.match(/"event":"last.words"/g)?.length, 1000);
+    });
+
+  for (const level of ['info', 'warn'])
+    it(`go nowhere, and hold nothing up, when nobody reads any more (${level})`, async () => {
+      const child = start(`
+        const { once } = await import('node:events');
+        log.info('first'); flush();
+        await once(process, 'message');
+        for (let i = 0; i < 1000; i++) { log.${level}('more', { i }); if (i % 50 === 0) await new Promise(setImmediate); }
+        process.send('alive'); process.disconnect();`);
+      await once(child.stdout ?? child, 'data');
+      child.stdout?.destroy();
+      child.send('go on');
+      const [word] = await once(child, 'message');
+      assert.equal(word, 'alive');
+      const [code] = await once(child, 'exit');
+      assert.equal(code, 0);
+    });
+});
+
+function opened(name: string): { file: string; fd: number } {
+  const file = join(folder, name);
+  return { file, fd: openSync(file, 'w') };
+}
+
+function start(script: string): ChildProcess {
+  const log = JSON.stringify(join(import.meta.dirname, '../../src/observe/log.ts'));
+  const module = `const { createLog } = await import(${log}); const { log, flush } = createLog({ level: 'info' }); ${script}`;
+  const args = ['--import', 'tsx', '--input-type=module', '-e', module];
+  return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
+}
+
+async function run(script: string): Promise<{ code: unknown; words: string }> {
+  const child = start(script);
+  let words = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    words += chunk.toString();
+  });
+  const [code] = await once(child, 'close');
+  return { code, words };
+}
