@@ -76,21 +76,13 @@ class Handshake {
     const { fields } = this.#needs.headers.request(this.#exchange, this.#plan, 'upgrade');
     this.#watchCaller();
     if (this.#isOver) return;
-    const connection = this.#needs.dial.open('http/1.1');
-    this.#connection = connection;
-    this.#needs.open.add(connection);
-    // Told by the request; between a request and a tunnel nobody else listens, and it would end the process.
-    connection.on('error', () => undefined);
-    connection.once('close', () => this.#needs.open.delete(connection));
-    connection.once(this.#needs.dial.tls === undefined ? 'connect' : 'secureConnect', () => {
-      this.#isConnected = true;
-    });
     const up = httpRequest({
       method: head.method,
       path: head.target,
       headers: fields,
       setHost: false,
-      createConnection: () => connection,
+      // Asked for when all else is found good: a request that cannot be sent leaves no connection behind.
+      createConnection: () => this.#connect(),
     });
     this.#up = up;
     const crashed = () => this.#crashed();
@@ -107,6 +99,20 @@ class Handshake {
       up.destroy(new UpstreamError('upstream_timeout', 'no answer to the handshake in time'));
     }, this.#needs.headersTimeoutMs);
     up.end();
+  }
+
+  #connect(): Socket {
+    const { dial, open } = this.#needs;
+    const connection = dial.open('http/1.1');
+    this.#connection = connection;
+    open.add(connection);
+    // Told by the request; between a request and a tunnel nobody else listens, and it would end the process.
+    connection.on('error', () => undefined);
+    connection.once('close', () => open.delete(connection));
+    connection.once(dial.tls === undefined ? 'connect' : 'secureConnect', () => {
+      this.#isConnected = true;
+    });
+    return connection;
   }
 
   /** Reads what the caller sends meanwhile, for only who reads learns that a caller is gone. */

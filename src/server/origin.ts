@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 import { isAuthority } from './authority.ts';
 import type { Fields, RequestHead } from './request-head.ts';
 
@@ -87,6 +87,8 @@ function forwardedAddress(fields: Fields, peer: string, isTrusted: (address: str
 
 /** An IP address without port, brackets, zone and IPv6 wrapping of an IPv4 one; undefined when it is none. */
 function plainAddress(hop: string): string | undefined {
+  // What nearly every peer is.
+  if (isIPv4(hop)) return hop;
   const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(hop)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(hop)?.[1] ?? hop;
   const address = (/^::ffff:([\d.]+)$/i.exec(bare)?.[1] ?? bare).replace(/%.*$/s, '');
   return isIP(address) === 0 ? undefined : address;

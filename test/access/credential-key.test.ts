@@ -32,6 +32,6 @@ describe('the key of a decision', () => {
 
   it('shows nothing of the credential', () => {
     const token = 'very-secret-token';
-    assert.match(credentialKey({ kind: 'bearer', token, header: 'flyte' }, 'r'), /^[\w-]{43}$/);
+    assert.match(credentialKey({ kind: 'bearer', token, header: 'flyte' }, 'r'), /^flyte 1:r 17:[\w-]{43}$/);
   });
 });
