@@ -33,7 +33,8 @@ export const failureCodes = {
   store_unreachable: 'the session store did not answer',
   // Signing in and out
   redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
-  login_state_missing: 'the browser that came back is not the one that left, took longer than ten minutes, or came a second time',
+  login_state_missing:
+    'the browser that came back is not the one that left, took longer than ten minutes, or came a second time',
   login_state_invalid: 'the state parameter was not made by this gateway, or was damaged',
   login_denied: 'the identity provider answered the sign-in with an error',
   login_exchange_failed: 'the authorization code could not be redeemed, or the ID token did not verify',

@@ -143,7 +143,7 @@ function planOf(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitt
 function signInAt(needs: HandleNeeds, { origin, target }: Asked): string {
   if (origin === undefined) return `${needs.publicUrl}/login`;
   const back = target.path + target.query;
-  return back.length > 1024 ? '/login' : `/login?redirect_url=${encodeURIComponent(back)}`;
+  return origin.length + back.length > 1024 ? '/login' : `/login?redirect_url=${encodeURIComponent(back)}`;
 }
 
 function factsOf(

@@ -74,7 +74,7 @@ const bodies = new WeakMap<Identity, string>();
 
 /**
  * flyteadmin's UserInfoResponse by its proto names, every field present. Made once for an identity; a string, because Node
- * writes head and body in one piece only then, which is a quarter of what an answer costs.
+ * writes head and body in one piece only then.
  */
 function userInfo(identity: Identity): string {
   const made = bodies.get(identity);

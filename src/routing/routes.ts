@@ -103,7 +103,9 @@ function otherReadings(path: string): readonly string[] {
   const readings = [decoded, withoutParameters(path), withoutParameters(decoded)];
   // Neither stands in a path but encoded, nor in the path of a route.
   const mark = decoded.search(/[?#]/);
-  return mark === -1 ? readings : [...readings, decoded.slice(0, mark)];
+  if (mark === -1) return readings;
+  const cut = decoded.slice(0, mark);
+  return [...readings, cut, withoutParameters(cut)];
 }
 
 function withoutParameters(path: string): string {

@@ -73,6 +73,9 @@ const masked = [
   '/%70ub/page',
   '/pu%62',
   '/pub%3f/private',
+  '/pub/deep;x/private%3f',
+  '/pub/deep;x=1/private%3Fx',
+  '/pub/deep%3b/private%23',
 ] as const;
 
 /** Read in one way only, and public. */
@@ -92,7 +95,16 @@ const clear = [
 ] as const;
 
 /** Read in one way only, and guarded. */
-const guarded = ['/pub/private', '/pub/private/', '/pub/private?x', '/pub/private/%70', '/PUB/page', '/public', '/'];
+const guarded = [
+  '/pub/private',
+  '/pub/private/',
+  '/pub/private?x',
+  '/pub/private/%70',
+  '/pub/deep/private',
+  '/PUB/page',
+  '/public',
+  '/',
+] as const;
 
 describe('a request target', () => {
   let upstream: EchoUpstream;
@@ -108,6 +120,7 @@ describe('a request target', () => {
         routes: [
           { path: '/pub', upstream: 'control-plane', access: 'public' },
           { path: '/pub/private', upstream: 'control-plane' },
+          { path: '/pub/deep/private', upstream: 'control-plane' },
           { path: '/', upstream: 'control-plane' },
         ],
       },

@@ -72,6 +72,17 @@ describe('a race', () => {
     assert.equal(thriftRatio(turns, { over: 'a', under: 'b' }), undefined);
   });
 
+  it('tries a turn again, twice, in which the server was not at its limit', {
+    skip: process.platform !== 'linux',
+  }, async () => {
+    let loads = 0;
+    // This very process, which has nothing to do meanwhile.
+    const load = () => new Promise<number>((resolve) => setTimeout(() => resolve(++loads), 50));
+    const turns = await race([{ name: 'idle', pids: [process.pid], load }], options);
+    assert.equal(loads, 9);
+    assert.equal(turns.get('idle')?.length, 3);
+  });
+
   it('names the contestant that failed', async () => {
     const load = () => Promise.reject(new Error('refused'));
     await assert.rejects(race([{ name: 'a', pids: [], load }], options), /^Error: a: refused$/);

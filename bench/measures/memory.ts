@@ -1,0 +1,94 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ask } from '../ask.ts';
+import { type GatewaySettings, type Site, startGateway } from '../gateway.ts';
+import type { Figure, Result } from '../result.ts';
+import { root, type Stage } from '../stage.ts';
+
+const decisions = 100_000;
+const about = { name: 'memory', title: `resident memory of ${decisions} cached decisions`, rows: [] } as const;
+
+/**
+ * How much a gateway grows that decides about 100,000 sessions and remembers them all, and how much one that does the same
+ * work and forgets: the difference is what remembering costs. Both are measured after a garbage collection: how much of
+ * its garbage V8 keeps around says nothing about the decisions.
+ */
+export async function measureMemory(stage: Stage, site: Site): Promise<Result> {
+  const forgetting = await growth(stage, site, { maxAge: '15m', maxEntries: 100, maxBytes: '1MiB' });
+  if (forgetting === undefined) return { ...about, figures: [], notes: ['this system does not tell'], turns: {} };
+  const remembering =
+    (await growth(stage, site, { maxAge: '15m', maxEntries: decisions, maxBytes: '1GiB' })) ?? forgetting;
+  return {
+    ...about,
+    figures: [
+      figure('more than one that did the same and forgot', remembering.swept - forgetting.swept, 100),
+      figure('more than right after the start', remembering.swept - remembering.start),
+      figure('  of that, the work without remembering', forgetting.swept - forgetting.start),
+    ],
+    notes: [`${remembering.hits} of the first 1000 sessions were remembered when they came again at the end`],
+    turns: { remembering, forgetting },
+  };
+}
+
+/** Resident memory in MiB. */
+interface Growth {
+  readonly start: number;
+  readonly end: number;
+  /** After a garbage collection. */
+  readonly swept: number;
+  /** Of the last thousand requests, which came from those who came first. */
+  readonly hits: number;
+}
+
+type Cache = NonNullable<GatewaySettings['decisionCache']>;
+
+async function growth(stage: Stage, site: Site, decisionCache: Cache): Promise<Growth | undefined> {
+  const gateway = await startGateway(stage, site, {
+    log: { level: 'info', requests: true },
+    decisionCache,
+    nodeOptions: ['--inspect=127.0.0.1:0'],
+  });
+  const start = residentMiB(gateway.pid);
+  if (start === undefined) return undefined;
+  const secrets = join(stage.folder, 'secrets');
+  const job = { url: `http://127.0.0.1:${gateway.port}/me`, secrets, issuer: site.provider.issuer, decisions };
+  const client = join(root, 'bench/load/many-sessions.ts');
+  await stage.run({ command: process.execPath, args: ['--import', 'tsx', client, JSON.stringify(job)] });
+  const hits = await countOf(gateway.admin, 'hit');
+  const end = residentMiB(gateway.pid) ?? start;
+  await collectGarbage(gateway.debugger ?? '');
+  const swept = residentMiB(gateway.pid) ?? end;
+  await gateway.stop();
+  return { start, end, swept, hits };
+}
+
+/** Asks a process through its debugger, and waits until it has done so. */
+async function collectGarbage(url: string): Promise<void> {
+  const socket = new WebSocket(url);
+  await new Promise<void>((resolve, reject) => {
+    socket.onopen = () => socket.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
+    socket.onmessage = () => resolve();
+    socket.onerror = () => reject(new Error(`no debugger at ${url}`));
+  });
+  socket.close();
+}
+
+async function countOf(admin: string, outcome: string): Promise<number> {
+  const { body } = await ask(`${admin}/metrics`, {});
+  return Number(new RegExp(`^flytegate_decisions_total\\{outcome="${outcome}"\\} (\\d+)$`, 'm').exec(body)?.[1] ?? 0);
+}
+
+function residentMiB(pid: number): number | undefined {
+  try {
+    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    return kib === undefined ? undefined : Number(kib) / 1024;
+  } catch {
+    // Another system than Linux: the measure is left out.
+    return undefined;
+  }
+}
+
+function figure(what: string, value: number, atMost?: number): Figure {
+  const target = atMost === undefined ? undefined : ({ is: 'at most', value: atMost } as const);
+  return { what, unit: 'MiB', target, min: value, median: value, max: value };
+}

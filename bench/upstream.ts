@@ -1,0 +1,35 @@
+import { join } from 'node:path';
+import { startNginx } from './nginx.ts';
+import type { Stage } from './stage.ts';
+
+/** Starts what answers every GET with 1 KB, on the client's side: nginx where there is one, for it takes least. */
+export async function startHttpUpstream(stage: Stage): Promise<string> {
+  const { nginx: path } = stage.tools;
+  if (path === undefined) return startNode(stage, 'upstream/http.ts');
+  const body = 'x'.repeat(1024);
+  const server = `location / { default_type application/octet-stream; return 200 '${body}'; }`;
+  const { port } = await startNginx(stage, 'client', { path, server });
+  return `http://127.0.0.1:${port}`;
+}
+
+/** Starts what answers every gRPC call with one small message. */
+export function startGrpcUpstream(stage: Stage): Promise<string> {
+  return startNode(stage, 'upstream/grpc.ts');
+}
+
+/** Starts one of the bare contestants. */
+export async function startBare(
+  stage: Stage,
+  script: string,
+  upstream: string,
+): Promise<{ readonly pid: number; readonly port: number }> {
+  const program = { command: process.execPath, args: [join(import.meta.dirname, script), upstream] };
+  const { pid, ready } = await stage.start('server', program, /listens on (\d+)\n/);
+  return { pid, port: Number(ready[1]) };
+}
+
+async function startNode(stage: Stage, script: string): Promise<string> {
+  const program = { command: process.execPath, args: [join(import.meta.dirname, script)] };
+  const { ready } = await stage.start('client', program, /listens on (\d+)\n/);
+  return `http://127.0.0.1:${ready[1]}`;
+}
