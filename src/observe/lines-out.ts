@@ -13,6 +13,7 @@ export interface LinesOut {
 
 /** Characters that are worth a write of their own. */
 const enough = 16_000;
+const newline = 10;
 const maxWaiting = 16 * 1024 * 1024;
 const waitMs: Millis = 1000;
 /** Until a reader that had no room is tried again. */
@@ -20,7 +21,8 @@ const retryMs: Millis = 50;
 
 /**
  * Lines to a file descriptor, gathered up to 16 kB or one second. The process never waits for the reader: what a stalled
- * one leaves behind is kept up to 16 MiB and dropped beyond; once it is gone, so is everything. Never throws.
+ * one leaves behind is kept up to 16 MiB; lines beyond that, or that could not be written, are lost, and a line says how
+ * many as soon as one can be written again. Once the reader is gone for good, so is everything. Never throws.
  *
  * @param fd of a file, pipe or terminal
  */
@@ -34,13 +36,18 @@ class Gathered implements LinesOut {
   #timer: NodeJS.Timeout | undefined;
   #isWriting = false;
   #isGone = false;
+  #lost = 0;
 
   constructor(fd: number) {
     this.#fd = fd;
   }
 
   write(line: string): void {
-    if (this.#isGone || this.#waiting.length > maxWaiting) return;
+    if (this.#isGone) return;
+    if (this.#waiting.length > maxWaiting) {
+      this.#lost += 1;
+      return;
+    }
     this.#waiting += line;
     if (this.#waiting.length >= enough) this.hurry();
     // Whoever ends the process flushes: a line that waits must not keep it alive.
@@ -74,15 +81,35 @@ class Gathered implements LinesOut {
 
   #send(bytes: Buffer): void {
     write(this.#fd, bytes, (error, written) => {
-      if (error?.code === 'EAGAIN') setTimeout(() => this.#send(bytes), retryMs).unref();
-      else if (error) this.#leave();
+      if (error?.code === 'EAGAIN') this.#putBack(bytes);
+      else if (error?.code === 'EPIPE' || error?.code === 'EBADF') this.#leave();
+      else if (error) this.#lose(bytes);
       else if (written < bytes.length) this.#send(bytes.subarray(written));
       else this.#sent();
     });
   }
 
+  /** The reader has no room now: tried again soon, and by whoever ends the process before that. */
+  #putBack(bytes: Buffer): void {
+    this.#waiting = bytes.toString() + this.#waiting;
+    this.#isWriting = false;
+    this.#timer ??= setTimeout(() => this.hurry(), retryMs).unref();
+  }
+
+  /** A full disk, say: these lines are lost, later ones may not be. */
+  #lose(bytes: Buffer): void {
+    for (const byte of bytes) if (byte === newline) this.#lost += 1;
+    this.#isWriting = false;
+    if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
+  }
+
   #sent(): void {
     this.#isWriting = false;
+    if (this.#lost > 0) {
+      const fact = { level: 'warn', time: new Date().toISOString(), event: 'log.lines_lost', lines: this.#lost };
+      this.#waiting += `${JSON.stringify(fact)}\n`;
+      this.#lost = 0;
+    }
     if (this.#waiting.length >= enough) this.hurry();
     else if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
   }

@@ -54,6 +54,27 @@ describe('lines on their way out', () => {
       const [code] = await once(child, 'exit');
       assert.equal(code, 0);
     });
+
+  it('are counted where a reader that stalls makes them get lost, and a line says so afterwards', async () => {
+    const child = start(`
+      const { once } = await import('node:events');
+      const pad = 'x'.repeat(1000);
+      for (let i = 0; i < 30000; i++) log.info('line', { pad });
+      process.send('written'); await once(process, 'message');
+      process.disconnect();`);
+    await once(child, 'message');
+    let words = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      words += chunk.toString();
+      if (words.slice(-200).includes('log.lines_lost')) child.send('seen');
+    });
+    await once(child, 'close');
+    const lines = words.trimEnd().split('\n');
+    const lost = lines.filter((line) => line.includes('"event":"log.lines_lost"'));
+    const count = lost.reduce((sum, line) => sum + Number(JSON.parse(line).lines), 0);
+    assert.ok(count > 0);
+    assert.equal(lines.length - lost.length + count, 30_000);
+  });
 });
 
 function opened(name: string): { file: string; fd: number } {
