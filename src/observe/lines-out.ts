@@ -5,7 +5,7 @@ import type { Millis } from '../config/units.ts';
 export interface LinesOut {
   /** Takes a line; it goes out with others soon. */
   write(line: string): void;
-  /** Sends out what waits, without waiting for it to arrive. */
+  /** Sends out what waits once the work at hand is done, without waiting for it to arrive. */
   hurry(): void;
   /** Writes what waits before it returns: for the end of a process only, since a slow reader would hold up everything. */
   flushSync(): void;
@@ -34,6 +34,7 @@ class Gathered implements LinesOut {
   readonly #fd: number;
   #waiting = '';
   #timer: NodeJS.Timeout | undefined;
+  #isDue = false;
   #isWriting = false;
   #isGone = false;
   #lost = 0;
@@ -55,11 +56,10 @@ class Gathered implements LinesOut {
   }
 
   hurry(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    if (this.#isWriting || this.#waiting === '') return;
-    this.#isWriting = true;
-    this.#send(this.#take());
+    if (this.#isDue || this.#isWriting) return;
+    this.#isDue = true;
+    // Not at once: a process that logs why it ends and exits would leave the line on its way, where nothing can flush it.
+    setImmediate(() => this.#begin());
   }
 
   flushSync(): void {
@@ -71,6 +71,15 @@ class Gathered implements LinesOut {
       // Nobody reads, or not fast enough: the process ends, and there is no other place to say so.
       this.#isGone = true;
     }
+  }
+
+  #begin(): void {
+    this.#isDue = false;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#isWriting || this.#waiting === '') return;
+    this.#isWriting = true;
+    this.#send(this.#take());
   }
 
   #take(): Buffer {

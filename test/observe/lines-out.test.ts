@@ -38,6 +38,17 @@ describe('lines on their way out', () => {
       assert.equal(words.match(/"event":"last.words"/g)?.length, 1000);
     });
 
+  it('say why a process ends, in order, when it exits right after an error', async () => {
+    for (let round = 0; round < 3; round++) {
+      const { words } = await run(`log.error('internal'); log.info('after'); process.exit(1);`);
+      const events = words
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).event);
+      assert.deepEqual(events, ['internal', 'after']);
+    }
+  });
+
   for (const level of ['info', 'warn'])
     it(`go nowhere, and hold nothing up, when nobody reads any more (${level})`, async () => {
       const child = start(`
