@@ -85,7 +85,7 @@ function createMe(needs: EndpointNeeds): Endpoint {
     if (isOriginRefused({ method, fields, isWebSocket: false }, credential.kind, needs.origins.has)) {
       return sayWho(needs, asked, credential, { kind: 'deny', why: 'origin_refused' });
     }
-    const decision = needs.decisions.decide(credential, authenticated);
+    const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
     if (decision instanceof Promise) return decision.then((made) => sayWho(needs, asked, credential, made));
     return sayWho(needs, asked, credential, decision);
   };

@@ -86,7 +86,7 @@ function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<v
   if (isOriginRefused({ method, fields, isWebSocket }, credential.kind, needs.origins.has)) {
     return needs.turnAway(exchange, refusalFor('origin_refused'), { path: target.path });
   }
-  const decision = needs.decisions.decide(credential, authenticated);
+  const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
   if (decision instanceof Promise)
     return decision.then((made) => act(needs, asked, route, { credential, decision: made }));
   return act(needs, asked, route, { credential, decision });

@@ -1,17 +1,67 @@
 import { hash } from 'node:crypto';
 import type { Provable } from '../authenticate/authenticate.ts';
 
-/**
- * The key that a decision is remembered under: where the credential came in (session cookie, flyte header, authorization),
- * the rule and the SHA-256 of the credential's exact bytes, each with its length before it, so that no two requests that
- * could be decided differently share one. Only what decides counts: a cookie beside a bearer token has no part in it.
- *
- * The credential itself cannot be read back out of a key.
- */
-export function credentialKey(credential: Provable, rule: string): string {
-  const isSession = credential.kind === 'session';
-  const place = isSession ? 'session' : credential.header;
-  const value = isSession ? credential.cookie : credential.token;
+/** A longer credential is not kept beside its connection. */
+const LONGEST_KEPT = 4096;
+
+/** Makes the keys that decisions are remembered under. */
+export interface CredentialKeys {
+  /**
+   * The key of a credential under a rule: where the credential came in (session cookie, flyte header, authorization), the
+   * rule and the SHA-256 of the credential's exact bytes, each with its length before it, so that no two requests that
+   * could be decided differently share one. Only what decides counts: a cookie beside a bearer token has no part in it.
+   *
+   * The credential itself cannot be read back out of a key.
+   *
+   * @param connection what the request came in on
+   */
+  of(credential: Provable, rule: string, connection: object): string;
+  /** Keeps the key beside its connection, whose next request most likely brings the same; for allowed callers only. */
+  keep(key: string, credential: Provable, rule: string, connection: object): void;
+}
+
+interface Kept {
+  readonly place: string;
+  readonly value: string;
+  readonly rule: string;
+  readonly key: string;
+}
+
+/** Hashes a credential once for a connection that goes on using it. Memory: at most 4 KiB for an allowed connection. */
+export function createCredentialKeys(): CredentialKeys {
+  const lastOf = new WeakMap<object, Kept>();
+  return {
+    of: (credential, rule, connection) => {
+      const value = proofOf(credential);
+      const last = lastOf.get(connection);
+      // Not in constant time: whoever could measure it shares the connection, and would have to guess at least eight bytes
+      // of a sealed value at once to see a nanosecond's difference. Whatever differs is hashed, and so compared blindly.
+      const isLast = last !== undefined && last.value === value && last.place === placeOf(credential);
+      return isLast && last.rule === rule ? last.key : keyOf(credential, rule);
+    },
+    keep: (key, credential, rule, connection) => {
+      const value = proofOf(credential);
+      if (value.length > LONGEST_KEPT || lastOf.get(connection)?.key === key) return;
+      lastOf.set(connection, { place: placeOf(credential), value: copyOf(value), rule, key });
+    },
+  };
+}
+
+function keyOf(credential: Provable, rule: string): string {
+  const value = proofOf(credential);
   // The value is hashed alone: joined to the rest, two kilobytes would have to be copied first, which costs as much again.
-  return `${place} ${rule.length}:${rule} ${value.length}:${hash('sha256', value, 'base64url')}`;
+  return `${placeOf(credential)} ${rule.length}:${rule} ${value.length}:${hash('sha256', value, 'base64url')}`;
+}
+
+function placeOf(credential: Provable): string {
+  return credential.kind === 'session' ? 'session' : credential.header;
+}
+
+function proofOf(credential: Provable): string {
+  return credential.kind === 'session' ? credential.cookie : credential.token;
+}
+
+/** A part of a string keeps the whole of it in memory: here the Cookie field, however long. */
+function copyOf(part: string): string {
+  return Buffer.from(part, 'latin1').toString('latin1');
 }

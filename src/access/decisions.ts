@@ -5,7 +5,7 @@ import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Revocations } from '../session/revocations.ts';
-import { credentialKey } from './credential-key.ts';
+import { createCredentialKeys } from './credential-key.ts';
 import type { Decision } from './decision.ts';
 import { createDecisionCache, type DecisionCache } from './decision-cache.ts';
 import { judge, type Rule } from './policy.ts';
@@ -23,8 +23,10 @@ export interface Decisions {
   /**
    * Decides what a credential may do under a rule: at once when it is remembered, else by proof. Never throws, never
    * rejects. A request refused with 400 is answered before it comes to a decision; here it is a no like any other.
+   *
+   * @param connection what the request came in on: its next request most likely brings the same credential
    */
-  decide(credential: Credential, rule: Rule): Decision | Promise<Decision>;
+  decide(credential: Credential, rule: Rule, connection: object): Decision | Promise<Decision>;
 }
 
 /**
@@ -36,6 +38,7 @@ export interface Decisions {
  */
 export function createDecisions(needs: DecisionNeeds): Decisions {
   const cache = createDecisionCache({ ...needs.cache, now: needs.now });
+  const keys = createCredentialKeys();
   // Bounded by the requests that are open; every look-up has a deadline of its own, and leaves when it ends.
   const underWay = new Map<string, Promise<Decision>>();
   const lookUp = (key: string, credential: Provable, rule: Rule): Promise<Decision> => {
@@ -44,13 +47,15 @@ export function createDecisions(needs: DecisionNeeds): Decisions {
     return decision;
   };
   return {
-    decide(credential, rule) {
+    decide(credential, rule, connection) {
       if (credential.kind === 'none' || credential.kind === 'refused') return count(refuseUnproved(credential), needs);
-      const key = credentialKey(credential, rule.name);
+      const key = keys.of(credential, rule.name, connection);
       const known = cache.get(key);
       if (known) {
         needs.metrics.decision('hit');
-        return count(standing(known, { key, cache, needs }), needs);
+        const decision = standing(known, { key, cache, needs });
+        if (decision.kind === 'allow') keys.keep(key, credential, rule.name, connection);
+        return count(decision, needs);
       }
       const shared = underWay.get(key);
       needs.metrics.decision(shared ? 'hit' : 'miss');

@@ -20,26 +20,50 @@ export interface MeRequest {
 
 type Allow = Extract<Decision, { kind: 'allow' }>;
 
+/** A reply, and what it does not say. */
+export interface MeReply extends Reply {
+  /** Names of identity headers that found no room. */
+  readonly leftOut: readonly string[];
+}
+
 /**
  * `/me` for an allow: 200, who they are as JSON with flyteadmin's field names, and the identity headers for
  * `auth_request_set`. `X-Accel-Expires` stands first: before nginx 1.23 a `Cache-Control` in front of it wins.
  *
  * @param identityHeaders flat; left out from the end when the reply would outgrow nginx's buffer
  */
-export function meAllowed(
-  decision: Allow,
+export function meAllowed(decision: Allow, identityHeaders: readonly string[], request: MeRequest): MeReply {
+  const { identity } = decision;
+  if (request.setCookie !== undefined) return compose(identity, identityHeaders, { keepS: 0, ...request });
+  const keepS = request.byAuthorization ? 0 : secondsLeft(decision, request);
+  const last = lastReplies.get(identity);
+  if (last?.keepS === keepS && last.identityHeaders === identityHeaders) return last.reply;
+  const reply = compose(identity, identityHeaders, { keepS });
+  lastReplies.set(identity, { keepS, identityHeaders, reply });
+  return reply;
+}
+
+/** The reply of an identity that asks again: within a second nearly always the same. */
+const lastReplies = new WeakMap<
+  Identity,
+  { readonly keepS: number; readonly identityHeaders: readonly string[]; readonly reply: MeReply }
+>();
+
+/** What an outside cache may keep an allow for. */
+function secondsLeft(decision: Allow, { outsideMs, now }: MeRequest): number {
+  return Math.max(0, Math.floor(Math.min(outsideMs, decision.until - now) / 1000));
+}
+
+function compose(
+  identity: Identity,
   identityHeaders: readonly string[],
-  request: MeRequest,
-): Reply & { /** Names of identity headers that found no room. */ readonly leftOut: readonly string[] } {
-  const keepS =
-    request.byAuthorization || request.setCookie
-      ? 0
-      : Math.floor(Math.min(request.outsideMs, decision.until - request.now) / 1000);
-  const fields = ['X-Accel-Expires', keepS > 0 ? String(keepS) : '0', ...fixedFields];
+  { keepS, setCookie }: { readonly keepS: number; readonly setCookie?: string },
+): MeReply {
+  const fields = ['X-Accel-Expires', String(keepS), ...fixedFields];
   let room = maxHeaderBytes - 250;
-  if (request.setCookie) {
-    fields.push('Set-Cookie', request.setCookie);
-    room -= request.setCookie.length;
+  if (setCookie !== undefined) {
+    fields.push('Set-Cookie', setCookie);
+    room -= setCookie.length;
   }
   const leftOut: string[] = [];
   for (let i = 0; i < identityHeaders.length; i += 2) {
@@ -49,7 +73,7 @@ export function meAllowed(
     if (room < 0) leftOut.push(name);
     else fields.push(name, value);
   }
-  return { status: 200, fields, body: userInfo(decision.identity), leftOut };
+  return { status: 200, fields, body: userInfo(identity), leftOut };
 }
 
 const fixedFields = [
@@ -70,16 +94,12 @@ export function meRefused(
   return request.setCookie ? { ...reply, fields: [...reply.fields, 'Set-Cookie', request.setCookie] } : reply;
 }
 
-const bodies = new WeakMap<Identity, string>();
-
 /**
- * flyteadmin's UserInfoResponse by its proto names, every field present. Made once for an identity; a string, because Node
- * writes head and body in one piece only then.
+ * flyteadmin's UserInfoResponse by its proto names, every field present; a string, because Node writes head and body in one
+ * piece only then.
  */
 function userInfo(identity: Identity): string {
-  const made = bodies.get(identity);
-  if (made) return made;
-  const body = JSON.stringify({
+  return JSON.stringify({
     subject: identity.subject,
     name: identity.name ?? '',
     preferred_username: identity.preferredUsername ?? '',
@@ -89,6 +109,4 @@ function userInfo(identity: Identity): string {
     picture: identity.picture ?? '',
     additional_claims: identity.claims,
   });
-  bodies.set(identity, body);
-  return body;
 }

@@ -18,12 +18,12 @@ export interface CookieAttributes {
  */
 export function readCookies(header: string, name: string): readonly string[] {
   const values: string[] = [];
-  const sought = `${name}=`;
   // Found by searching, not by splitting: the session cookie alone may be 3 KiB and comes with every request.
-  for (let at = header.indexOf(sought); at !== -1; at = header.indexOf(sought, at)) {
-    const end = endOfPair(header, at);
-    if (isPairStart(header, at)) values.push(header.slice(at + sought.length, end).trimEnd());
-    at = end;
+  for (let at = header.indexOf(name); at !== -1; at = header.indexOf(name, at)) {
+    const valueAt = at + name.length + 1;
+    const isPair = header[valueAt - 1] === '=' && isPairStart(header, at);
+    at = endOfPair(header, at);
+    if (isPair) values.push(header.slice(valueAt, at).trimEnd());
   }
   return values;
 }

@@ -25,6 +25,10 @@ export class Http1Exchange extends Referenced implements Exchange {
     this.#framing = framing;
   }
 
+  get connection(): object {
+    return this.wire.request.socket;
+  }
+
   // A response hears of its connection's end only a moment later.
   get isGone(): boolean {
     return this.wire.response.destroyed || this.wire.request.socket.destroyed;
@@ -45,7 +49,7 @@ export class Http1Exchange extends Referenced implements Exchange {
       response.end();
       return;
     }
-    response.writeHead(reply.status, reason, reply.fields.concat('Content-Length', String(length)));
+    response.writeHead(reply.status, reason, [...reply.fields, 'Content-Length', String(length)]);
     // Node writes head and body in one encoding when both are strings: latin1 keeps field values the bytes they are, and
     // is right for a body only while that is ASCII.
     if (typeof body === 'string' && body.length === length) response.end(body, 'latin1');

@@ -20,6 +20,10 @@ export class Http2Exchange extends Referenced implements Exchange {
     this.head = head;
   }
 
+  get connection(): object {
+    return this.wire.stream.session ?? this.wire.stream;
+  }
+
   // A reset closes a stream at once; one with bytes that nobody read yet is destroyed much later, or never.
   get isGone(): boolean {
     const { stream } = this.wire;

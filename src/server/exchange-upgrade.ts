@@ -25,6 +25,10 @@ export class UpgradeExchange extends Referenced implements Exchange {
     this.#socket = wire.socket;
   }
 
+  get connection(): object {
+    return this.#socket;
+  }
+
   get isGone(): boolean {
     return this.#socket.destroyed;
   }

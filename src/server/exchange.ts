@@ -22,6 +22,8 @@ export type Wire =
 export interface Exchange {
   readonly head: RequestHead;
   readonly wire: Wire;
+  /** The connection it came in on, to remember things by and for nothing else. */
+  readonly connection: object;
   /** Reference of this request in logs, answers and towards the upstream (`X-Request-ID`); made when first asked for. */
   readonly id: string;
   /** When the head was complete: milliseconds of `performance.now()`. */

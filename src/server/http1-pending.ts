@@ -1,48 +1,71 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Millis } from '../config/units.ts';
 import type { Contain } from './contain.ts';
-import { closeWhenStalled } from './http1-stall.ts';
+import { isStalled } from './http1-stall.ts';
 
 /** Requests of one connection that wait for their answer at once: nobody pipelines so many. */
 const maxPipelined = 100;
 
-/** The requests of a server that still wait for their answer. */
+/** The requests of a server that still wait for their answer, or for their caller to take it. */
 export interface Pending {
   /** Keeps track of a request that was not answered at once. */
-  add(request: IncomingMessage, response: ServerResponse): void;
+  add(response: ServerResponse): void;
   /** Whether a request of this connection is still waiting for its answer. */
   has(socket: Socket): boolean;
   drain(): void;
   readonly isDraining: boolean;
 }
 
-/** Closes connections that pipeline without measure, or whose request stands still. */
-export function createPending(server: Server, contain: Contain): Pending {
-  const bySocket = new Map<Socket, Set<ServerResponse>>();
+/**
+ * Closes connections that pipeline without measure, or whose request stands still.
+ *
+ * @param needs.bodyIdleMs how long nothing may move on a connection while its caller is the one to move
+ */
+export function createPending(server: Server, needs: { contain: Contain; bodyIdleMs: Millis }): Pending {
+  // One entry for a connection, kept until it closes: one for a request would be made and thrown away with each.
+  const lines = new Map<Socket, ServerResponse[]>();
   let isDraining = false;
+  const closeIdle = needs.contain(
+    () => server.closeIdleConnections(),
+    () => undefined,
+  );
+  const lineOf = (socket: Socket) => {
+    const known = lines.get(socket);
+    if (known) return known;
+    const line: ServerResponse[] = [];
+    lines.set(socket, line);
+    socket.once('close', () => lines.delete(socket));
+    return line;
+  };
+  function leave(this: ServerResponse) {
+    const line = lines.get(this.req.socket);
+    if (line) line.splice(line.indexOf(this), 1);
+    if (isDraining) setImmediate(closeIdle);
+  }
+  const onTimeout = (socket: Socket) => {
+    const [first] = lines.get(socket) ?? [];
+    if (first === undefined || isStalled(first)) socket.destroy();
+  };
+  server.on(
+    'timeout',
+    needs.contain(onTimeout, (socket) => void socket.destroy()),
+  );
   return {
-    add: (request, response) => {
-      const { socket } = request;
-      const responses = bySocket.get(socket) ?? new Set();
-      bySocket.set(socket, responses.add(response));
-      if (responses.size > maxPipelined) socket.destroy();
-      const drop = () => void socket.destroy();
-      response.on(
-        'timeout',
-        contain(() => closeWhenStalled(request, response), drop),
-      );
-      response.once('close', () => {
-        responses.delete(response);
-        if (responses.size === 0) bySocket.delete(socket);
-        if (isDraining) setImmediate(contain(() => server.closeIdleConnections(), drop));
-      });
+    add: (response) => {
+      const { socket } = response.req;
+      if (socket.destroyed) return;
+      const line = lineOf(socket);
+      if (line.push(response) > maxPipelined) socket.destroy();
+      socket.setTimeout(needs.bodyIdleMs);
+      response.once('close', leave);
     },
-    has: (socket) => bySocket.has(socket),
+    has: (socket) => (lines.get(socket)?.length ?? 0) > 0,
     drain: () => {
       isDraining = true;
-      for (const responses of bySocket.values()) {
+      for (const line of lines.values()) {
         // Only the last one may end the connection: those before it would take the rest of the line with them.
-        const last = [...responses].at(-1);
+        const last = line.at(-1);
         if (last && !last.headersSent) last.shouldKeepAlive = false;
       }
       server.closeIdleConnections();

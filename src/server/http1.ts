@@ -36,7 +36,7 @@ export interface Protocol {
 export function createHttp1(needs: ProtocolNeeds): Protocol {
   const server = createNodeServer(needs);
   const contain = createContain(needs.log);
-  const pending = createPending(server, contain);
+  const pending = createPending(server, { contain, bodyIdleMs: needs.limits.bodyIdleMs });
   const serving = { ...needs, pending, reading: new WeakMap<Socket, IncomingMessage>() };
 
   const onResponseError = createOnResponseError(needs.log);
@@ -89,7 +89,8 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
     return;
   }
   entrance.pass(exchange);
-  if (!response.writableEnded) pending.add(request, response);
+  // Also one whose answer is complete but finds no room: a caller that reads nothing must not hold it for ever.
+  if (!response.writableEnded || request.socket.writableLength > 0) pending.add(response);
 }
 
 function refuseExpectation(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
@@ -135,7 +136,7 @@ function createNodeServer({ limits }: ProtocolNeeds): Server {
   const server = createServer({
     maxHeaderSize: limits.headerBytes,
     headersTimeout: limits.headersMs,
-    // A whole request has no limit, uploads take what they take; a body that stands still has one (http1-stall).
+    // A whole request has no limit, uploads take what they take; a body that stands still has one (http1-pending).
     requestTimeout: 0,
     keepAliveTimeout: limits.idleMs,
     keepAliveTimeoutBuffer: 0,
@@ -148,7 +149,6 @@ function createNodeServer({ limits }: ProtocolNeeds): Server {
   // No limit, so that every field is listed and counted by ourselves: those that Node does not list would still decide
   // where the message ends.
   server.maxHeadersCount = 0;
-  server.timeout = limits.bodyIdleMs;
   return server;
 }
 

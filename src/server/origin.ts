@@ -30,7 +30,8 @@ export interface Origins {
 export function createClientOf(trustedProxies: readonly string[]): (head: RequestHead) => Client {
   const isTrusted = createIsTrusted(trustedProxies);
   return (head) => {
-    const peer = plainAddress(head.peer) ?? head.peer;
+    // What the system says of an IPv4 peer needs no reading.
+    const peer = head.peer.includes(':') ? (plainAddress(head.peer) ?? head.peer) : head.peer;
     const scheme = head.encrypted ? 'https' : 'http';
     const host = (head.authority ?? '').toLowerCase();
     if (!isTrusted(peer)) return { address: peer, scheme, host, trusted: false };
@@ -87,7 +88,6 @@ function forwardedAddress(fields: Fields, peer: string, isTrusted: (address: str
 
 /** An IP address without port, brackets, zone and IPv6 wrapping of an IPv4 one; undefined when it is none. */
 function plainAddress(hop: string): string | undefined {
-  // What nearly every peer is.
   if (isIPv4(hop)) return hop;
   const bare = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(hop)?.[1] ?? /^([\d.]+):\d{1,5}$/.exec(hop)?.[1] ?? hop;
   const address = (/^::ffff:([\d.]+)$/i.exec(bare)?.[1] ?? bare).replace(/%.*$/s, '');

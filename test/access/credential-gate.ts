@@ -38,13 +38,14 @@ export async function createCredentialGate() {
     now: clock.now,
   });
   const names = { flyteHeaders: ['flyte-authorization'], sessionCookie: cookies.sessionName };
+  const connection = {};
   /** What a request with these header fields (name, value …) comes to, and the status a plain caller would see. */
   const ask = async (
     ...raw: string[]
   ): Promise<{ readonly status: number; readonly decision: Decision | undefined }> => {
     const credential = readCredential(new Fields(raw), names);
     if (credential.kind === 'refused' && credential.status === 400) return { status: 400, decision: undefined };
-    const decision = await decisions.decide(credential, authenticated);
+    const decision = await decisions.decide(credential, authenticated, connection);
     return { status: STATUS[decision.kind], decision };
   };
   return { issuer, clock, seal, store, revocations, lines, cookies, ask };

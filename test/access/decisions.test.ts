@@ -34,8 +34,9 @@ function setUp(
     now: clock.now,
     ...changes,
   });
+  const connection = {};
   const decide = async (credential: Parameters<typeof decisions.decide>[0]) =>
-    decisions.decide(credential, authenticated);
+    decisions.decide(credential, authenticated, connection);
   return { decisions, decide, clock, asked, revoked, counts, lines: recorded.lines };
 }
 
@@ -62,22 +63,24 @@ describe('a decision', () => {
 
   it('is made by proof once, then at once from memory', async () => {
     const { decisions, asked, counts } = setUp(() => proven(person()));
-    const first = await decisions.decide(cookie('a'), authenticated);
+    const first = await decisions.decide(cookie('a'), authenticated, {});
     assert.deepEqual(first, { kind: 'allow', identity: person(), until: T0 + 60_000 });
-    const second = decisions.decide(cookie('a'), authenticated);
+    const second = decisions.decide(cookie('a'), authenticated, {});
     assert.equal(second, first, 'the very same, not a promise');
     assert.deepEqual([asked.length, counts], [1, { miss: 1, allowed: 2, hit: 1 }]);
   });
 
-  it('is remembered for its own credential and rule only', async () => {
+  it('is remembered for its own credential and rule only, also on one connection', async () => {
     const { decisions, asked } = setUp(() => proven(person()));
+    const connection = {};
+    // Three times, so that the connection knows the one before.
     for (const [credential, rule] of [
       [cookie('a'), authenticated],
       [cookie('b'), authenticated],
       [bearer('a'), authenticated],
       [cookie('a'), { name: 'other', bearerScope: 'all' }],
     ] as const)
-      await decisions.decide(credential, rule);
+      for (let time = 0; time < 3; time++) await decisions.decide(credential, rule, connection);
     assert.equal(asked.length, 4);
   });
 

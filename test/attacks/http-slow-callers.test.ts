@@ -107,6 +107,22 @@ describe('a caller that keeps the port waiting is cut off', () => {
     await isGone;
   });
 
+  it('when it does not read an answer that was complete at once', async () => {
+    let isGone: Promise<unknown> | undefined;
+    const port = await openPort({
+      limits: { bodyIdleMs: 100 },
+      handler: (exchange) => {
+        isGone = gone(exchange);
+        exchange.send({ status: 200, fields: [], body: 'x'.repeat(32 * 1024 * 1024) });
+      },
+    });
+    const connection = await connectRaw(port);
+    connection.socket.pause();
+    connection.send(get('/'));
+    while (!isGone) await new Promise(setImmediate);
+    await isGone;
+  });
+
   it('when there are more connections than the limit, and only the newest', async () => {
     const port = await openPort({ limits: { connections: 2 } });
     const first = await connectRaw(port);

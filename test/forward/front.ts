@@ -184,6 +184,7 @@ function exchangeOf(wire: Wire, needs: FrontNeeds, raw: readonly string[] = []):
   return {
     head: wire.kind === 'http2' ? headOfStream(wire.headers, raw) : headOf(wire.request),
     wire,
+    connection: wire,
     id: 'ref-1',
     startedAt: performance.now(),
     get isGone() {

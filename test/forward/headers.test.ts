@@ -34,7 +34,7 @@ function exchange(raw: readonly string[], version: '1.1' | '2' = '1.1'): Exchang
   // The wire is not looked at by these rules.
   const wire = { kind: 'http1' } as Exchange['wire'];
   const head = { ...request, fields: new Fields(raw) };
-  return { head, wire, id: 'ref-1', startedAt: 0, isGone: false, send: () => undefined };
+  return { head, wire, connection: wire, id: 'ref-1', startedAt: 0, isGone: false, send: () => undefined };
 }
 
 function forwarded(

@@ -166,7 +166,7 @@ describe('a mistake of ours in a callback', () => {
       handler: async ({ wire }) => {
         if (wire.kind !== 'http1') return;
         Object.defineProperty(wire.response, 'headersSent', { get: fail });
-        setImmediate(() => wire.response.emit('timeout', wire.request.socket));
+        setImmediate(() => wire.request.socket.emit('timeout'));
       },
     });
     assert.equal(await exchangeRaw(port, 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 9\r\n\r\nabc'), '');
