@@ -2,11 +2,18 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { type AnswerHead, type Downstream, grouped, pairs, writableReason } from './downstream.ts';
 
+/** A whole answer up to so many bytes goes out with its head in one write. */
+const maxGathered = 8192;
+
 /** A caller that speaks HTTP/1.1 or 1.0. */
 export class Http1Downstream implements Downstream {
   readonly hop = 'http1';
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  /** The head waits until the end of the tick for what comes with it. */
+  #isHeadHeld = false;
+  /** A first piece of the body that waits with it. */
+  #held: Uint8Array | undefined;
   bytes = 0;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
@@ -42,12 +49,29 @@ export class Http1Downstream implements Downstream {
     const fields = this.#isChunked(head) ? head.fields : withoutTrailerField(head.fields);
     response.sendDate = false;
     response.writeHead(head.status, writableReason(head.reason), fields);
-    process.nextTick(flushHead, this, response);
+    this.#isHeadHeld = true;
+    process.nextTick(flush, this);
   }
 
   write(chunk: Uint8Array): boolean {
     this.bytes += chunk.byteLength;
+    if (this.#isHeadHeld && this.#held === undefined && chunk.byteLength <= maxGathered) {
+      this.#held = chunk;
+      return true;
+    }
+    this.flush();
     return this.#response.write(chunk);
+  }
+
+  /** Sends what is held back: a body's next byte may be minutes away. */
+  flush(): void {
+    if (!this.#isHeadHeld) return;
+    this.#isHeadHeld = false;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#response.write(held);
+    // Not with flushHeaders(), which writes the head as UTF-8: values beyond ASCII would arrive as other bytes.
+    else if (!this.#response.writableEnded) this.#response.write('', 'latin1');
   }
 
   onDrain(resume: () => void): void {
@@ -56,7 +80,7 @@ export class Http1Downstream implements Downstream {
 
   end(trailers: readonly string[]): void {
     if (trailers.length > 0 && this.#response.chunkedEncoding) this.#response.addTrailers(pairs(trailers));
-    this.#response.end();
+    this.#endWithHeld();
     // An answer that came before the upload ended: the rest is read and forgotten, so that the caller gets to read it.
     if (!this.#request.readableEnded) this.#request.resume();
   }
@@ -75,7 +99,16 @@ export class Http1Downstream implements Downstream {
       done(false);
       return;
     }
-    response.once('close', () => done(response.writableFinished));
+    response.on('close', () => done(response.writableFinished));
+  }
+
+  /** Node writes head and body in one piece when both are strings of one encoding; as latin1 they stay the bytes they are. */
+  #endWithHeld(): void {
+    const held = this.#held;
+    this.#isHeadHeld = false;
+    this.#held = undefined;
+    if (held === undefined) this.#response.end();
+    else this.#response.end(Buffer.from(held.buffer, held.byteOffset, held.byteLength).toString('latin1'), 'latin1');
   }
 
   /** Node refuses a Trailer field on any other message. */
@@ -85,10 +118,8 @@ export class Http1Downstream implements Downstream {
   }
 }
 
-/** A body's first byte may be minutes away, and Node would keep the head back until then. */
-function flushHead(downstream: Http1Downstream, response: ServerResponse): void {
-  // Not with flushHeaders(), which writes the head as UTF-8: values beyond ASCII would arrive as other bytes.
-  if (downstream.bytes === 0 && !response.writableEnded) response.write('', 'latin1');
+function flush(downstream: Http1Downstream): void {
+  downstream.flush();
 }
 
 function withoutTrailerField(fields: string[]): string[] {

@@ -47,7 +47,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
     upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now }));
   }
   return {
-    forward: async (exchange, plan) => {
+    forward: (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       return pass(exchange, plan, { headers, upstream, contain });

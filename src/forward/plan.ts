@@ -33,7 +33,7 @@ export type Forwarded =
   | { readonly kind: 'abandoned' }; // the caller went away first
 
 /**
- * Passes one request on; settles when the exchange with the caller is over.
+ * Passes one request on; settles when the exchange with the caller is over. Rejects for our own mistakes.
  * @throws {Failure} `method_refused` for CONNECT and TRACE, `internal` for an upstream that the settings don't have
  */
 export type Forward = (exchange: Exchange, plan: ForwardPlan) => Promise<Forwarded>;

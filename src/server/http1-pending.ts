@@ -58,7 +58,7 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
       const line = lineOf(socket);
       if (line.push(response) > maxPipelined) socket.destroy();
       socket.setTimeout(needs.bodyIdleMs);
-      response.once('close', leave);
+      response.on('close', leave);
     },
     has: (socket) => (lines.get(socket)?.length ?? 0) > 0,
     drain: () => {

@@ -113,6 +113,20 @@ describe('an HTTP/1.1 request', () => {
 });
 
 describe('an answer over HTTP/1.1', () => {
+  for (const length of [1, 255, 8192, 8193, 70_000]) {
+    it(`keeps every byte of a body of ${length}, with a length or chunked`, async () => {
+      const body = Buffer.from(Uint8Array.from({ length }, (_, i) => 255 - (i % 256)));
+      const sized = `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n${body.toString('latin1')}`;
+      const first = await answering(sized);
+      const [, plain] = (await talk(first.door.http1Port, GET)).split(/\r\n\r\n(.*)/s);
+      assert.equal(plain, body.toString('latin1'));
+      const chunk = `${length.toString(16)}\r\n${body.toString('latin1')}\r\n0\r\n\r\n`;
+      const second = await answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunk}`);
+      const answer = await talk(second.door.http1Port, GET.replace('1.1', '1.0'));
+      assert.equal(answer.split(/\r\n\r\n(.*)/s)[1], body.toString('latin1'));
+    });
+  }
+
   it('reaches the caller byte for byte, repeated fields, spelling and reason included', async () => {
     const { door } = await answering(
       'HTTP/1.1 207 M\u00fcltiple\r\nX-b: 1\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nX-B: \u00e7\u008e\u008b\r\nContent-Length: 2\r\n\r\nhi',
