@@ -2,7 +2,7 @@ import type { Decision } from './access/decision.ts';
 import type { Decisions } from './access/decisions.ts';
 import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
-import { meAllowed, meRefused } from './answer/me.ts';
+import { createMeAllowed, meRefused } from './answer/me.ts';
 import { plainRefusal, refusalFor } from './answer/refusal.ts';
 import { showOutcome } from './answer/sign-in.ts';
 import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
@@ -74,6 +74,8 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
  * nginx lets in whoever is answered with a 2xx.
  */
 function createMe(needs: EndpointNeeds): Endpoint {
+  const { identityHeaders, config } = needs;
+  const meAllowed = createMeAllowed({ identityHeaders, outsideMs: config.decisionCache.outsideMs });
   return (asked) => {
     const { exchange } = asked;
     const { fields, method } = exchange.head;
@@ -83,21 +85,27 @@ function createMe(needs: EndpointNeeds): Endpoint {
       return exchange.send(plainRefusal(refusalFor(credential.why), exchange.id));
     }
     if (isOriginRefused({ method, fields, isWebSocket: false }, credential.kind, needs.origins.has)) {
-      return sayWho(needs, asked, credential, { kind: 'deny', why: 'origin_refused' });
+      const decision = { kind: 'deny', why: 'origin_refused' } as const;
+      return sayWho(needs, meAllowed, asked, { credential, decision });
     }
     const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
-    if (decision instanceof Promise) return decision.then((made) => sayWho(needs, asked, credential, made));
-    return sayWho(needs, asked, credential, decision);
+    if (decision instanceof Promise)
+      return decision.then((made) => sayWho(needs, meAllowed, asked, { credential, decision: made }));
+    return sayWho(needs, meAllowed, asked, { credential, decision });
   };
 }
 
-function sayWho(needs: EndpointNeeds, { exchange, client }: Asked, credential: Credential, decision: Decision): void {
+function sayWho(
+  needs: EndpointNeeds,
+  meAllowed: ReturnType<typeof createMeAllowed>,
+  { exchange, client }: Asked,
+  { credential, decision }: { readonly credential: Credential; readonly decision: Decision },
+): void {
   needs.metrics.request('endpoint');
   if (decision.kind === 'allow') {
     const renewed = decision.renewedCookie;
-    const reply = meAllowed(decision, needs.identityHeaders(decision.identity), {
+    const reply = meAllowed(decision, {
       now: needs.now(),
-      outsideMs: needs.config.decisionCache.outsideMs,
       byAuthorization: credential.kind === 'bearer' && credential.header === 'authorization',
       ...(renewed !== undefined && { setCookie: needs.setSession(renewed) }),
     });

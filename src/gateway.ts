@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { createDecisions, type Decisions } from './access/decisions.ts';
-import { createIdentityHeaders, createIsIdentityHeader } from './access/identity-headers.ts';
+import { createIdentityHeaders, createIsIdentityHeader, onceForIdentity } from './access/identity-headers.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
 import { createAuthenticateToken } from './authenticate/jwt.ts';
@@ -222,10 +222,10 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
   });
   const maxAgeS = Math.floor(config.session.absoluteMs / 1000);
   const clearSession = cookies.clearSession();
+  const identityHeaders = createIdentityHeaders({ claims, log });
   const common = {
     decisions,
     metrics,
-    identityHeaders: createIdentityHeaders({ claims, log }),
     setSession: (value: string) => cookies.setSession(value, maxAgeS),
     credentialNames: { flyteHeaders, sessionCookie: cookies.sessionName },
     origins: createOrigins(authorizedUris),
@@ -233,7 +233,16 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
   const { provider, authorizationServer, relyingParty } = signIn;
   const handler = createHandle({
     ...common,
-    findEndpoint: createEndpoints({ ...shared, ...common, clearSession, provider, authorizationServer, relyingParty }),
+    findEndpoint: createEndpoints({
+      ...shared,
+      ...common,
+      identityHeaders,
+      clearSession,
+      provider,
+      authorizationServer,
+      relyingParty,
+    }),
+    identityHeaders: onceForIdentity(identityHeaders),
     clientOf: createClientOf(config.server.trustedProxies),
     findRoute: createRoutes(config.routes),
     forward: forward.forward,

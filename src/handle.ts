@@ -1,5 +1,6 @@
 import type { Decision } from './access/decision.ts';
 import type { Decisions } from './access/decisions.ts';
+import { onceForIdentity } from './access/identity-headers.ts';
 import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
 import { refusalFor, refusalOf } from './answer/refusal.ts';
@@ -172,12 +173,4 @@ function factsOf(
   };
 }
 
-const digests = new WeakMap<Identity, string>();
-
-function digestOf(identity: Identity): string {
-  const known = digests.get(identity);
-  if (known) return known;
-  const digest = personDigest(identity.issuer, identity.subject);
-  digests.set(identity, digest);
-  return digest;
-}
+const digestOf = onceForIdentity(({ issuer, subject }) => personDigest(issuer, subject));

@@ -8,8 +8,8 @@ const LONGEST_KEPT = 4096;
 export interface CredentialKeys {
   /**
    * The key of a credential under a rule: where the credential came in (session cookie, flyte header, authorization), the
-   * rule and the SHA-256 of the credential's exact bytes, each with its length before it, so that no two requests that
-   * could be decided differently share one. Only what decides counts: a cookie beside a bearer token has no part in it.
+   * rule with its length before it, and the SHA-256 of the credential's exact bytes, so that no two requests that could be
+   * decided differently share one. Only what decides counts: a cookie beside a bearer token has no part in it.
    *
    * The credential itself cannot be read back out of a key.
    *
@@ -30,6 +30,15 @@ interface Kept {
 /** Hashes a credential once for a connection that goes on using it. Memory: at most 4 KiB for an allowed connection. */
 export function createCredentialKeys(): CredentialKeys {
   const lastOf = new WeakMap<object, Kept>();
+  // A joined string keeps its parts: those that are the same in all keys are kept once. As many as there are rules.
+  const starts = new Map<string, Map<string, string>>();
+  const startOf = (place: string, rule: string) => {
+    const ofPlace = starts.get(place) ?? new Map<string, string>();
+    starts.set(place, ofPlace);
+    const start = ofPlace.get(rule) ?? `${place} ${rule.length}:${rule} `;
+    ofPlace.set(rule, start);
+    return start;
+  };
   return {
     of: (credential, rule, connection) => {
       const value = proofOf(credential);
@@ -37,7 +46,7 @@ export function createCredentialKeys(): CredentialKeys {
       // Not in constant time: whoever could measure it shares the connection, and would have to guess at least eight bytes
       // of a sealed value at once to see a nanosecond's difference. Whatever differs is hashed, and so compared blindly.
       const isLast = last !== undefined && last.value === value && last.place === placeOf(credential);
-      return isLast && last.rule === rule ? last.key : keyOf(credential, rule);
+      return isLast && last.rule === rule ? last.key : startOf(placeOf(credential), rule) + digestOf(value);
     },
     keep: (key, credential, rule, connection) => {
       const value = proofOf(credential);
@@ -47,10 +56,9 @@ export function createCredentialKeys(): CredentialKeys {
   };
 }
 
-function keyOf(credential: Provable, rule: string): string {
-  const value = proofOf(credential);
+function digestOf(value: string): string {
   // The value is hashed alone: joined to the rest, two kilobytes would have to be copied first, which costs as much again.
-  return `${placeOf(credential)} ${rule.length}:${rule} ${value.length}:${hash('sha256', value, 'base64url')}`;
+  return hash('sha256', value, 'base64url');
 }
 
 function placeOf(credential: Provable): string {

@@ -31,13 +31,13 @@ const RENEWED_MS: Millis = 10_000;
  */
 export function createDecisionCache(needs: { maxEntries: number; maxBytes: number; now: Clock }): DecisionCache {
   const { now } = needs;
-  const allows = new LRUCache<string, Kept<Allow>>({ max: needs.maxEntries, maxSize: needs.maxBytes });
-  const noes = new LRUCache<string, Kept<No>>({ max: MAX_NOES });
+  const allows = new LRUCache<string, Allow>({ max: needs.maxEntries, maxSize: needs.maxBytes });
+  const noes = new LRUCache<string, KeptNo>({ max: MAX_NOES });
   return {
     get(key) {
       const allow = allows.get(key);
       if (allow) {
-        if (now() < allow.until) return allow.decision;
+        if (now() < allow.until) return allow;
         allows.delete(key);
       }
       const no = noes.get(key);
@@ -45,9 +45,9 @@ export function createDecisionCache(needs: { maxEntries: number; maxBytes: numbe
     },
     allow(key, decision) {
       const isRenewed = decision.renewedCookie !== undefined;
-      const until = isRenewed ? Math.min(decision.until, now() + RENEWED_MS) : decision.until;
+      const kept = isRenewed ? { ...decision, until: Math.min(decision.until, now() + RENEWED_MS) } : decision;
       noes.delete(key);
-      if (now() < until) allows.set(key, { decision, until }, { size: sizeOf(decision) });
+      if (now() < kept.until) allows.set(key, kept, { size: sizeOf(kept) });
     },
     refuse(key, decision) {
       allows.delete(key);
@@ -60,8 +60,8 @@ export function createDecisionCache(needs: { maxEntries: number; maxBytes: numbe
   };
 }
 
-interface Kept<D> {
-  readonly decision: D;
+interface KeptNo {
+  readonly decision: No;
   readonly until: Millis;
 }
 

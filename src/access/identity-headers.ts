@@ -21,7 +21,7 @@ const MAX_VALUE_BYTES = 1024;
  * An absent claim is an absent header. So is one that could be misread: with a control character, white space at either end,
  * half a surrogate pair, or over 1 KiB. Groups with a comma or control character are left out one by one. The log says so once per person.
  *
- * @returns flat name, value …; values are the UTF-8 bytes as a latin1 string. The same array for the same identity.
+ * @returns flat name, value …; values are the UTF-8 bytes as a latin1 string
  */
 export function createIdentityHeaders(settings: IdentityHeaderSettings): (identity: Identity) => readonly string[] {
   const claimHeaders = settings.claims.map((claim) => [`X-User-Claim-${claim.replaceAll('_', '-')}`, claim] as const);
@@ -30,13 +30,18 @@ export function createIdentityHeaders(settings: IdentityHeaderSettings): (identi
   }
   const nameable = claimHeaders.filter(([, claim]) => NAME.test(claim));
   const warnOnce = createWarnOnce(settings.log);
-  const made = new WeakMap<Identity, readonly string[]>();
+  return (identity) => fieldsOf(identity, nameable, warnOnce);
+}
+
+/** Makes something once for an identity, for as long as that is remembered. */
+export function onceForIdentity<Made>(make: (identity: Identity) => Made): (identity: Identity) => Made {
+  const known = new WeakMap<Identity, Made>();
   return (identity) => {
-    const known = made.get(identity);
-    if (known) return known;
-    const fields = fieldsOf(identity, nameable, warnOnce);
-    made.set(identity, fields);
-    return fields;
+    const before = known.get(identity);
+    if (before !== undefined) return before;
+    const made = make(identity);
+    known.set(identity, made);
+    return made;
   };
 }
 
@@ -56,7 +61,8 @@ function fieldsOf(
     const bytes = Buffer.from(value, 'utf8');
     const fault = faultOfValue(value, bytes.length);
     if (fault) warn(identity, header, fault);
-    else fields.push(header, bytes.toString('latin1'));
+    // As long as its bytes is ASCII, which is latin1 as it stands; a copy would be kept for each identity.
+    else fields.push(header, bytes.length === value.length ? value : bytes.toString('latin1'));
   };
   put('X-Auth-Request-User', identity.subject);
   put('X-Auth-Request-Email', identity.emailVerified ? identity.email : undefined);

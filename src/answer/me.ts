@@ -7,11 +7,16 @@ import { plainRefusal, refusalOf } from './refusal.ts';
 /** Header bytes of a reply that nginx's default 4k buffer takes with room for the status line and its own fields. */
 const maxHeaderBytes = 3_500;
 
+export interface MeNeeds {
+  /** Flat; left out from the end when the reply would outgrow nginx's buffer. */
+  readonly identityHeaders: (identity: Identity) => readonly string[];
+  /** What an outside cache may keep an allow for. */
+  readonly outsideMs: Millis;
+}
+
 /** What an allow is answered with besides the decision. */
 export interface MeRequest {
   readonly now: Millis;
-  /** What an outside cache may keep an allow for. */
-  readonly outsideMs: Millis;
   /** An allow by `authorization` is kept by no outside cache: common cache keys lack that header. */
   readonly byAuthorization: boolean;
   /** Whole Set-Cookie value of the renewed session. */
@@ -29,36 +34,33 @@ export interface MeReply extends Reply {
 /**
  * `/me` for an allow: 200, who they are as JSON with flyteadmin's field names, and the identity headers for
  * `auth_request_set`. `X-Accel-Expires` stands first: before nginx 1.23 a `Cache-Control` in front of it wins.
- *
- * @param identityHeaders flat; left out from the end when the reply would outgrow nginx's buffer
  */
-export function meAllowed(decision: Allow, identityHeaders: readonly string[], request: MeRequest): MeReply {
-  const { identity } = decision;
-  if (request.setCookie !== undefined) return compose(identity, identityHeaders, { keepS: 0, ...request });
-  const keepS = request.byAuthorization ? 0 : secondsLeft(decision, request);
-  const last = lastReplies.get(identity);
-  if (last?.keepS === keepS && last.identityHeaders === identityHeaders) return last.reply;
-  const reply = compose(identity, identityHeaders, { keepS });
-  lastReplies.set(identity, { keepS, identityHeaders, reply });
-  return reply;
+export function createMeAllowed(needs: MeNeeds): (decision: Allow, request: MeRequest) => MeReply {
+  // The reply of an identity that asks again is nearly always the same.
+  const lastReplies = new WeakMap<Identity, Composed>();
+  return (decision, { now, byAuthorization, setCookie }) => {
+    const { identity } = decision;
+    if (setCookie !== undefined) return compose(identity, needs, { keepS: 0, setCookie });
+    const leftMs = Math.min(needs.outsideMs, decision.until - now);
+    const keepS = byAuthorization ? 0 : Math.max(0, Math.floor(leftMs / 1000));
+    const last = lastReplies.get(identity);
+    if (last?.keepS === keepS) return last;
+    const reply = compose(identity, needs, { keepS });
+    lastReplies.set(identity, reply);
+    return reply;
+  };
 }
 
-/** The reply of an identity that asks again: within a second nearly always the same. */
-const lastReplies = new WeakMap<
-  Identity,
-  { readonly keepS: number; readonly identityHeaders: readonly string[]; readonly reply: MeReply }
->();
-
-/** What an outside cache may keep an allow for. */
-function secondsLeft(decision: Allow, { outsideMs, now }: MeRequest): number {
-  return Math.max(0, Math.floor(Math.min(outsideMs, decision.until - now) / 1000));
+interface Composed extends MeReply {
+  /** What an outside cache may keep it for. */
+  readonly keepS: number;
 }
 
 function compose(
   identity: Identity,
-  identityHeaders: readonly string[],
+  needs: MeNeeds,
   { keepS, setCookie }: { readonly keepS: number; readonly setCookie?: string },
-): MeReply {
+): Composed {
   const fields = ['X-Accel-Expires', String(keepS), ...fixedFields];
   let room = maxHeaderBytes - 250;
   if (setCookie !== undefined) {
@@ -66,6 +68,7 @@ function compose(
     room -= setCookie.length;
   }
   const leftOut: string[] = [];
+  const identityHeaders = needs.identityHeaders(identity);
   for (let i = 0; i < identityHeaders.length; i += 2) {
     const name = identityHeaders[i] ?? '';
     const value = identityHeaders[i + 1] ?? '';
@@ -73,8 +76,17 @@ function compose(
     if (room < 0) leftOut.push(name);
     else fields.push(name, value);
   }
-  return { status: 200, fields, body: userInfo(identity), leftOut };
+  // Copied, since a list that grew has room for more: of a hundred thousand replies that would be 10 MB.
+  return {
+    keepS,
+    status: 200,
+    fields: [...fields],
+    body: userInfo(identity),
+    leftOut: leftOut.length > 0 ? leftOut : nothing,
+  };
 }
+
+const nothing: readonly string[] = [];
 
 const fixedFields = [
   'Cache-Control',

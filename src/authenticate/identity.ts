@@ -62,6 +62,8 @@ export interface IdentitySettings {
   readonly claims: readonly string[];
 }
 
+const noScopes: readonly string[] = [];
+
 /** The person behind a session. @param expiresAt when the session is over */
 export function identityOfSession(session: Session, expiresAt: Millis, settings: IdentitySettings): Identity {
   const { additional = {}, ...claims } = session.claims;
@@ -70,7 +72,7 @@ export function identityOfSession(session: Session, expiresAt: Millis, settings:
     issuer: session.issuer,
     subject: claims.sub,
     kind: 'person',
-    scopes: [],
+    scopes: noScopes,
     sessionId: session.id,
     expiresAt,
   };
@@ -114,7 +116,10 @@ function isVerified(said: unknown, settings: IdentitySettings): boolean {
   return said === undefined ? settings.trustUnverifiedEmail : said === true;
 }
 
-function pick(claims: Claims, names: readonly string[]): Record<string, ClaimValue> {
+/** One for all: a hundred thousand identities may be remembered. */
+const noClaims: Readonly<Record<string, ClaimValue>> = Object.freeze({});
+
+function pick(claims: Claims, names: readonly string[]): Readonly<Record<string, ClaimValue>> {
   const picked: [string, ClaimValue][] = [];
   for (const name of names) {
     if (!Object.hasOwn(claims, name)) continue;
@@ -123,7 +128,7 @@ function pick(claims: Claims, names: readonly string[]): Record<string, ClaimVal
       picked.push([name, value]);
     else if (isTexts(value)) picked.push([name, value]);
   }
-  return Object.fromEntries(picked);
+  return picked.length === 0 ? noClaims : Object.fromEntries(picked);
 }
 
 function text(value: unknown): string | undefined {

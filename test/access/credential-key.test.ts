@@ -37,7 +37,7 @@ describe('the key of a decision', () => {
 
   it('shows nothing of the credential', () => {
     const token = 'very-secret-token';
-    assert.match(keyOf({ kind: 'bearer', token, header: 'flyte' }, 'r'), /^flyte 1:r 17:[\w-]{43}$/);
+    assert.match(keyOf({ kind: 'bearer', token, header: 'flyte' }, 'r'), /^flyte 1:r [\w-]{43}$/);
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Decision } from '../../src/access/decision.ts';
-import { meAllowed, meRefused } from '../../src/answer/me.ts';
+import { createMeAllowed, meRefused } from '../../src/answer/me.ts';
 import type { Identity } from '../../src/authenticate/identity.ts';
 import { Failure } from '../../src/failure.ts';
 
@@ -18,18 +18,20 @@ const identity: Identity = {
 };
 const allow: Extract<Decision, { kind: 'allow' }> = { kind: 'allow', identity, until: 60_000 };
 
+const meAllowed = createMeAllowed({ identityHeaders: () => [], outsideMs: 10_000 });
+
 function seconds(
   decision: Extract<Decision, { kind: 'allow' }>,
   more: { byAuthorization?: boolean; setCookie?: string; now?: number } = {},
 ) {
-  const reply = meAllowed(decision, [], { now: 0, outsideMs: 10_000, byAuthorization: false, ...more });
+  const reply = meAllowed(decision, { now: 0, byAuthorization: false, ...more });
   assert.equal(reply.fields[0], 'X-Accel-Expires', 'nginx before 1.23 obeys whichever comes first');
   return reply.fields[1];
 }
 
 describe('/me', () => {
   it('shows every field of flyteadmin’s UserInfoResponse, empty ones too, and an unverified e-mail', () => {
-    const reply = meAllowed(allow, [], { now: 0, outsideMs: 10_000, byAuthorization: false });
+    const reply = meAllowed(allow, { now: 0, byAuthorization: false });
     assert.deepEqual(JSON.parse(String(reply.body)), {
       subject: 'ada',
       name: '',
@@ -51,9 +53,9 @@ describe('/me', () => {
   });
 
   it('stays under what nginx buffers, leaving out identity headers from the end', () => {
-    const reply = meAllowed(allow, ['X-Auth-Request-User', 'ada', 'X-Auth-Request-Groups', 'g'.repeat(1000)], {
+    const identityHeaders = () => ['X-Auth-Request-User', 'ada', 'X-Auth-Request-Groups', 'g'.repeat(1000)];
+    const reply = createMeAllowed({ identityHeaders, outsideMs: 10_000 })(allow, {
       now: 0,
-      outsideMs: 10_000,
       byAuthorization: false,
       setCookie: `session=${'x'.repeat(2867)}; Path=/; HttpOnly`,
     });
