@@ -11,7 +11,7 @@ import { createEndpoints } from './endpoints.ts';
 import { createForward } from './forward/forward.ts';
 import { createHandle } from './handle.ts';
 import { createAdminServer } from './observe/admin.ts';
-import { canConnect, type Readiness } from './observe/health.ts';
+import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type Log, type LogOutput } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createOutbound } from './oidc/outbound.ts';
@@ -256,7 +256,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {
   const upstreams = await Promise.all(
     Object.values(config.upstreams).map(async (upstream) =>
-      (await canConnect(upstream, 1000)) ? [] : [`upstream ${upstream.name}`],
+      (await canConnectToAny(upstream.targets, 1000)) ? [] : [`upstream ${upstream.name}`],
     ),
   );
   const issuers = [...new Set([signIn.provider, signIn.authorizationServer])].flatMap(({ issuer, ready }) => [

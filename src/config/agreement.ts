@@ -1,3 +1,4 @@
+import { checkUpstreams } from './agreement-upstreams.ts';
 import type { Mistake, Path } from './mistake.ts';
 import type { SettingsDraft } from './schema.ts';
 import { isLoopback } from './urls.ts';
@@ -14,6 +15,7 @@ export function findDisagreements(draft: SettingsDraft): readonly Mistake[] {
     ...checkSignIn(draft),
     ...checkTimes(draft),
     ...checkHeaders(draft),
+    ...checkUpstreams(draft),
     ...checkRoutes(draft),
   ];
 }
@@ -157,16 +159,6 @@ function* checkHeaders({ auth, identityHeaders }: SettingsDraft): Iterable<Mista
 
 function* checkRoutes({ upstreams, routes }: SettingsDraft): Iterable<Mistake> {
   const names = Object.keys(upstreams);
-  for (const [name, upstream] of Object.entries(upstreams)) {
-    const isPlain = upstream.url?.protocol === 'http' || upstream.url?.protocol === 'h2c';
-    if (upstream.caFile && isPlain) {
-      yield {
-        path: ['upstreams', name, 'caFile'],
-        expected: 'no caFile for an upstream without TLS',
-        hint: 'write https or h2 in its url',
-      };
-    }
-  }
   const seen = new Map<string, number>();
   for (const [at, route] of routes.entries()) {
     if (route.upstream !== undefined && names.length > 0 && !names.includes(route.upstream)) {

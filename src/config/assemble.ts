@@ -116,13 +116,33 @@ function assembleAppAuth({ userAuth, appAuth }: Settings['auth']): Config['auth'
 }
 
 function assembleUpstream(name: string, upstream: Settings['upstreams'][string], folder: string): Upstream {
+  const [first = { protocol: 'http' as const, host: '', port: 0 }] = upstream.url; // a list without any is a mistake
+  const { caFile, certFile, keyFile, serverName, host } = upstream;
+  const hostHeader = host === 'upstream' ? hostOf(first) : host;
   return {
     name,
-    ...upstream.url,
+    protocol: first.protocol,
+    targets: upstream.url.map(({ host, port }) => ({ host, port })),
+    resolveIntervalMs: upstream.resolveInterval,
     connectTimeoutMs: upstream.connectTimeout,
     headersTimeoutMs: upstream.headersTimeout,
-    ...(upstream.caFile && { caFile: resolve(folder, upstream.caFile) }),
+    idleTimeoutMs: upstream.idleTimeout,
+    pingIntervalMs: upstream.pingInterval,
+    pingTimeoutMs: upstream.pingTimeout,
+    maxConnections: upstream.maxConnections,
+    ...(hostHeader !== 'keep' && { hostHeader }),
+    ...(caFile && { caFile: resolve(folder, caFile) }),
+    ...(certFile &&
+      keyFile && { clientCertificate: { certFile: resolve(folder, certFile), keyFile: resolve(folder, keyFile) } }),
+    ...(serverName && { serverName }),
   };
+}
+
+/** Host and port as a URL says them: a port that goes without saying is left out. */
+function hostOf({ protocol, host, port }: Settings['upstreams'][string]['url'][number]): string {
+  const usual = protocol === 'http' || protocol === 'h2c' ? 80 : 443;
+  const bare = host.includes(':') ? `[${host}]` : host;
+  return port === usual ? bare : `${bare}:${port}`;
 }
 
 function deepFreeze<T>(value: T): T {

@@ -128,13 +128,29 @@ export interface Upstream {
   readonly name: string;
   /** http: HTTP/1.1, and cleartext h2 for gRPC callers; h2c: always h2; https and h2 likewise over TLS. */
   readonly protocol: 'http' | 'https' | 'h2c' | 'h2';
-  readonly host: string;
-  readonly port: number;
+  /** 1 to 64 places, each once. Names are looked up again and again. */
+  readonly targets: readonly Address[];
+  /** Between two look-ups of a name. */
+  readonly resolveIntervalMs: Millis;
   readonly connectTimeoutMs: Millis;
   /** From the end of the request to the head of the answer; unary calls and pages. Streams, once begun, have no limit. */
   readonly headersTimeoutMs: Millis;
+  /** How long a connection without requests is kept. */
+  readonly idleTimeoutMs: Millis;
+  /** Silence after which an HTTP/2 connection with streams open is asked for a sign of life. */
+  readonly pingIntervalMs: Millis;
+  /** How long that sign of life may take. */
+  readonly pingTimeoutMs: Millis;
+  /** In use at once, to all targets together. */
+  readonly maxConnections: number;
+  /** Host said to the upstream; absent: the request's own, byte for byte. */
+  readonly hostHeader?: string;
   /** PEM, in addition to the system's. */
   readonly caFile?: string;
+  /** PEM, what the gateway proves itself by; both files or none. */
+  readonly clientCertificate?: { readonly certFile: string; readonly keyFile: string };
+  /** Whose certificate convinces and who is asked for, instead of the target's host. */
+  readonly serverName?: string;
 }
 
 export interface RouteSetting {

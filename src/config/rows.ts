@@ -92,6 +92,24 @@ export function parsed<T>(
   return setting(row, { type: row.type, expects: row.expects, bounds: '', schema: parsing(row.parse) });
 }
 
+/** One text, or several in a list: always read as a list. @param row.max how many */
+export function oneOrMore<T>(
+  row: Row & { type: string; item: string; max: number; parse: (text: string) => Parsed<T> },
+): Setting<readonly T[]> {
+  const text = z.string().max(2048);
+  const schema = z.union([text, z.array(text).min(1).max(row.max)]).transform((written, context) => {
+    const isList = Array.isArray(written);
+    return (isList ? written : [written]).flatMap((value, at) => {
+      const result = row.parse(value);
+      if ('value' in result) return [result.value];
+      context.addIssue({ code: 'custom', params: { why: result.wrong }, ...(isList && { path: [at] }) });
+      return [];
+    });
+  });
+  const expects = `${row.item}, or a list of up to ${row.max} of them`;
+  return setting<readonly T[]>(row, { type: row.type, expects, bounds: '', schema });
+}
+
 /** A list of texts. @param row.max how many */
 export function listOf<T>(item: Setting<T>, row: { default: readonly string[]; max: number }): Setting<readonly T[]> {
   const schema = z.array(item.schema).max(row.max);

@@ -1,7 +1,8 @@
 import { address, choice, count, duration, flag, line, listOf, mustBe, parsed, size } from './rows.ts';
 import { authFields } from './schema-auth.ts';
+import { upstreamSection } from './schema-upstream.ts';
 import { type Draft, named, optional, rows, type Settled, section } from './setting.ts';
-import { parseOrigin, parseUpstreamUrl } from './urls.ts';
+import { parseOrigin } from './urls.ts';
 import { parseHeaderPrefix, parseHostPattern, parseNetwork, parseRoutePath, parseToken } from './values.ts';
 
 /** A name that routes call an upstream by. */
@@ -128,23 +129,7 @@ const server = section(
   },
 );
 
-const upstream = section('One upstream', {
-  url: parsed({
-    doc: 'http means HTTP/1.1, and cleartext h2 for gRPC callers; h2c always h2; https and h2 likewise over TLS; no path',
-    type: 'URL',
-    expects: 'a URL such as http://127.0.0.1:8090',
-    example: 'http://127.0.0.1:8090',
-    parse: parseUpstreamUrl,
-  }),
-  connectTimeout: duration({ doc: 'to open a connection', default: '5s', min: '10ms', max: '5m' }),
-  headersTimeout: duration({
-    doc: 'from the end of a request to the head of its answer; streams, once begun, have no limit',
-    default: '60s',
-    min: '100ms',
-    max: '1h',
-  }),
-  caFile: optional(file("PEM, in addition to the system's; for https and h2", 'upstream-ca.crt')),
-});
+const upstream = upstreamSection(file);
 
 const route = section('One route', {
   host: optional(

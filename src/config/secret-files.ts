@@ -102,16 +102,17 @@ async function readKeys(
 
 async function checkPemFiles(draft: SettingsDraft, folder: string, mistakes: Mistake[]): Promise<void> {
   const certificate = { mark: '-----BEGIN CERTIFICATE-----', holds: 'a certificate' };
+  const privateKey = { mark: 'PRIVATE KEY-----', holds: 'a private key' };
   const { certFile, keyFile } = draft.server.tls;
   const files = [
     { path: ['server', 'tls', 'certFile'], file: certFile, ...certificate },
-    { path: ['server', 'tls', 'keyFile'], file: keyFile, mark: 'PRIVATE KEY-----', holds: 'a private key' },
+    { path: ['server', 'tls', 'keyFile'], file: keyFile, ...privateKey },
     { path: ['auth', 'caFile'], file: draft.auth.caFile, ...certificate },
-    ...Object.entries(draft.upstreams).map(([name, { caFile }]) => ({
-      path: ['upstreams', name, 'caFile'],
-      file: caFile,
-      ...certificate,
-    })),
+    ...Object.entries(draft.upstreams).flatMap(([name, { caFile, certFile, keyFile }]) => [
+      { path: ['upstreams', name, 'caFile'], file: caFile, ...certificate },
+      { path: ['upstreams', name, 'certFile'], file: certFile, ...certificate },
+      { path: ['upstreams', name, 'keyFile'], file: keyFile, ...privateKey },
+    ]),
   ];
   for (const { path, file, mark, holds } of files) {
     if (!file) continue;

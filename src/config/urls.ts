@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Upstream } from './config.ts';
+import type { Address, Upstream } from './config.ts';
 import type { Parsed } from './values.ts';
 
 /** Whether a host is this machine only: 127.0.0.0/8, ::1, localhost and names under it (RFC 6761 §6.3). */
@@ -58,7 +58,7 @@ export function parseNativeRedirect(text: string): Parsed<string> {
 const upstreamSchemes = { http: 'http', https: 'https', h2c: 'http', h2: 'https' } as const;
 
 /** An upstream's address: scheme http, https, h2c or h2, host, port. */
-export function parseUpstreamUrl(text: string): Parsed<Pick<Upstream, 'protocol' | 'host' | 'port'>> {
+export function parseUpstreamUrl(text: string): Parsed<Pick<Upstream, 'protocol'> & Address> {
   const [, scheme = '', rest = ''] = /^([a-z0-9]+):\/\/(.*)$/.exec(text) ?? [];
   if (scheme !== 'http' && scheme !== 'https' && scheme !== 'h2c' && scheme !== 'h2')
     return { wrong: 'schemes are http, https, h2c and h2' };
@@ -72,6 +72,27 @@ export function parseUpstreamUrl(text: string): Parsed<Pick<Upstream, 'protocol'
   return {
     value: { protocol: scheme, host: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? defaultPort : Number(port) },
   };
+}
+
+/** What an upstream hears as Host: `keep`, `upstream`, or a host with or without a port, in lower case (RFC 9110 §7.2). */
+export function parseHostHeader(text: string): Parsed<string> {
+  if (text === 'keep' || text === 'upstream') return { value: text };
+  if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return { wrong: 'leave the scheme out' };
+  const host = text.toLowerCase();
+  // http: leaves port 80 out, https: leaves 443 out: what neither changes is a host and nothing besides.
+  const isHost = ['http', 'https'].some((scheme) => {
+    const read = readHttpUrl(`${scheme}://${host}`);
+    return 'value' in read && read.value.origin === `${scheme}://${host}`;
+  });
+  return isHost ? { value: host } : { wrong: '' };
+}
+
+/** A name to verify a certificate by and to send as SNI, which addresses cannot be (RFC 6066 §3). */
+export function parseServerName(text: string): Parsed<string> {
+  const name = text.toLowerCase();
+  if (isIP(name.replace(/^\[|\]$/g, '')) !== 0) return { wrong: 'an address cannot be sent as server name' };
+  const label = '[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?';
+  return new RegExp(`^${label}(\\.${label})*$`).test(name) && name.length < 254 ? { value: name } : { wrong: '' };
 }
 
 function readHttpUrl(text: string): Parsed<URL> {

@@ -1,76 +1,91 @@
-import { readFileSync } from 'node:fs';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, getCACertificates } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
 import type { Upstream } from '../config/config.ts';
-import { Failure } from '../failure.ts';
+import type { Millis } from '../config/units.ts';
 import { UpstreamError } from './upstream-failure.ts';
 
+/**
+ * A peer that vanished without a word is found 10 s later: libuv asks ten times, a second apart (looked up with strace).
+ * HTTP/2 needs more, for the system of a frozen peer still answers.
+ */
 const KEEP_ALIVE_MS = 30_000;
 
-export interface TlsOptions {
-  /** Absent when the upstream is an IP address. */
-  readonly servername?: string;
-  readonly ca?: string[];
+/** Where connections go: an address, for one of the hosts that the settings name. */
+export interface Place {
+  /** The host as the settings name it: what a certificate must vouch for. */
+  readonly target: string;
+  /** An IP address of it, or the target itself while nobody knows one. */
+  readonly host: string;
+  readonly port: number;
 }
 
 /** How connections to one upstream are made. */
 export interface Dial {
-  /** Options for TLS; undefined for a cleartext upstream. */
-  readonly tls: TlsOptions | undefined;
+  /** Options for TLS to a place; undefined for a cleartext upstream. */
+  tls(place: Place): Pick<ConnectionOptions, 'secureContext' | 'servername'> | undefined;
   /**
    * Opens a connection. Its failure, a connection that takes too long, and a peer that does not speak the protocol are
    * errors of the socket.
    *
    * @param protocol what to speak over TLS (ALPN)
    */
-  open(protocol: 'http/1.1' | 'h2'): Socket;
+  open(place: Place, protocol: Protocol): Socket;
+  /** Calls back once, with whether a connection could be opened; it is closed at once. @returns gives up */
+  probe(place: Place, protocol: Protocol, done: (cause: Error | undefined) => void): () => void;
 }
 
-/** @throws {Failure} `config_invalid` when the CA file cannot be read */
-export function createDial(upstream: Upstream): Dial {
-  const host = bareHost(upstream.host);
-  const tls = tlsOptions(upstream, host);
+export type Protocol = 'http/1.1' | 'h2';
+
+/** @param identity what TLS is spoken with; undefined for a cleartext upstream */
+export function createDial(upstream: Upstream, identity: SecureContext | undefined): Dial {
+  const tls: Dial['tls'] = ({ target }) => {
+    if (identity === undefined) return undefined;
+    // The name is the upstream's own: the caller's Host must not choose which certificate convinces us.
+    const servername = upstream.serverName ?? (isIP(target) === 0 ? target : undefined);
+    return { secureContext: identity, ...(servername !== undefined && { servername }) };
+  };
+  const open: Dial['open'] = (place, protocol) => {
+    const { host, port } = place;
+    const where = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const options = tls(place);
+    if (options === undefined) return withDeadline(connectTcp(where), 'connect', upstream.connectTimeoutMs);
+    const socket = connectTls({ ...where, ...options, ALPNProtocols: [protocol] });
+    socket.once('secureConnect', () => {
+      // A server without ALPN speaks HTTP/1.1, whatever it was offered.
+      if ((socket.alpnProtocol || 'http/1.1') === protocol) return;
+      socket.destroy(new UpstreamError('upstream_unreachable', `the upstream does not speak ${protocol} over TLS`));
+    });
+    return withDeadline(socket, 'secureConnect', upstream.connectTimeoutMs);
+  };
   return {
     tls,
-    open: (protocol) => {
-      const where = { host, port: upstream.port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
-      if (tls === undefined) return withDeadline(connectTcp(where), 'connect', upstream.connectTimeoutMs);
-      const socket = connectTls({ ...where, ...tls, ALPNProtocols: [protocol] });
-      socket.once('secureConnect', () => {
-        // A server without ALPN speaks HTTP/1.1, whatever it was offered.
-        if ((socket.alpnProtocol || 'http/1.1') === protocol) return;
-        socket.destroy(new UpstreamError('upstream_unreachable', `the upstream does not speak ${protocol} over TLS`));
+    open,
+    probe: (place, protocol, done) => {
+      const socket = open(place, protocol);
+      // Asking must not keep a process alive.
+      socket.unref();
+      let cause: Error | undefined = new Error('closed before it was ready');
+      socket.on('error', (error) => {
+        cause = error;
       });
-      return withDeadline(socket, 'secureConnect', upstream.connectTimeoutMs);
+      socket.once(identity === undefined ? 'connect' : 'secureConnect', () => {
+        if (socket.destroyed) return;
+        cause = undefined;
+        socket.destroy();
+      });
+      const told = () => done(cause);
+      socket.once('close', told);
+      return () => {
+        socket.off('close', told);
+        socket.destroy();
+      };
     },
   };
 }
 
-/** An IPv6 address without its brackets. */
-export function bareHost(host: string): string {
-  return host.startsWith('[') ? host.slice(1, -1) : host;
-}
-
-function tlsOptions(upstream: Upstream, host: string): TlsOptions | undefined {
-  if (upstream.protocol === 'http' || upstream.protocol === 'h2c') return undefined;
-  return {
-    // The name is the upstream's own: the caller's Host must not choose which certificate convinces us.
-    ...(isIP(host) === 0 && { servername: host }),
-    ...(upstream.caFile !== undefined && { ca: [...getCACertificates('default'), readPem(upstream, upstream.caFile)] }),
-  };
-}
-
-function readPem(upstream: Upstream, file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new Failure('config_invalid', `upstreams.${upstream.name}.caFile: ${file} cannot be read`, { cause });
-  }
-}
-
-function withDeadline<S extends Socket>(socket: S, ready: 'connect' | 'secureConnect', afterMs: number): S {
+function withDeadline<S extends Socket>(socket: S, ready: 'connect' | 'secureConnect', afterMs: Millis): S {
   const timer = setTimeout(() => {
-    socket.destroy(new UpstreamError('upstream_unreachable', `no connection within ${afterMs} ms`));
+    socket.destroy(new UpstreamError('upstream_unreachable', `no connection within ${afterMs} ms`, { isLate: true }));
   }, afterMs);
   socket.once(ready, () => clearTimeout(timer));
   socket.once('close', () => clearTimeout(timer));

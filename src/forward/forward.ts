@@ -9,9 +9,11 @@ import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
 import { Http2Downstream, isGrpc } from './downstream-http2.ts';
 import { createHeaders, type Headers } from './headers.ts';
+import type { Pauses } from './health.ts';
 import { forwardHttp1 } from './http1.ts';
 import { forwardHttp2 } from './http2.ts';
 import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
+import type { Lookup } from './resolver.ts';
 import type { Share } from './share.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
@@ -30,13 +32,15 @@ export interface ForwardNeeds {
   readonly metrics: Metrics;
   /** Milliseconds of a clock that never steps back. */
   readonly now?: () => Millis;
+  readonly lookup?: Lookup;
+  readonly pauses?: Pauses;
 }
 
 /**
  * Moves requests and answers between callers and upstreams: no opinion about the caller.
  *
  * `close` ends every connection to an upstream at once, and with it whatever still streams.
- * @throws {Failure} `config_invalid` when an upstream's CA file cannot be read
+ * @throws {Failure} `config_invalid` when an upstream's certificate, key or CA file cannot be used
  */
 export function createForward(needs: ForwardNeeds): { forward: Forward; close(): Promise<void> } {
   const now = needs.now ?? (() => performance.now());
@@ -44,13 +48,15 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
   for (const [name, setting] of Object.entries(needs.upstreams)) {
-    upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now }));
+    upstreams.set(name, createUpstream(setting, { ...needs, now }));
   }
   return {
     forward: (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
-      return pass(exchange, plan, { headers, upstream, contain });
+      const { hostHeader } = upstream;
+      const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
+      return pass(exchange, said, { headers, upstream, contain });
     },
     close: async () => {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
@@ -96,7 +102,7 @@ function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwar
   const measure = upstream.measure();
   const passage = { exchange, plan, downstream: downstreamOf(wire) };
   return speaksHttp2(upstream, wire)
-    ? forwardHttp2(passage, { headers, sessions: upstream.http2, scheme, headersTimeoutMs, measure, contain })
+    ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, headersTimeoutMs, measure, contain })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
 }
 
@@ -113,11 +119,13 @@ function passUpgrade(
     );
     return Promise.resolve({ kind: 'failed', code: cause.code, cause });
   }
-  const { dial, headersTimeoutMs, upgraded: open } = upstream;
-  return forwardUpgrade(
-    { exchange, wire, plan },
-    { headers, dial, headersTimeoutMs, measure: upstream.measure(), open, contain },
-  );
+  const { addresses, dial, headersTimeoutMs, http1, upgraded: open } = upstream;
+  if (!http1.enter()) {
+    const cause = new UpstreamError('upstream_unreachable', 'all connections to the upstream are in use');
+    return Promise.resolve({ kind: 'failed', code: cause.code, cause });
+  }
+  const needs = { headers, dial, addresses, headersTimeoutMs, measure: upstream.measure(), open, contain };
+  return forwardUpgrade({ exchange, wire, plan }, needs).finally(() => http1.leave());
 }
 
 function downstreamOf(wire: Exclude<Wire, { kind: 'upgrade' }>): Downstream {

@@ -49,7 +49,8 @@ export function createHeaders(rules: HeaderRules): Headers {
  * The host that the upstream hears: byte for byte as the request named it, unless a trusted proxy named another one. That
  * one chose the route, and a service that read a different one could be asked for what the route does not allow.
  */
-export function hostFor({ head }: Exchange, { client }: ForwardPlan): string {
+export function hostFor({ head }: Exchange, { client, upstreamHost }: ForwardPlan): string {
+  if (upstreamHost !== undefined) return upstreamHost;
   return head.authority?.toLowerCase() === client.host ? head.authority : client.host;
 }
 

@@ -1,11 +1,20 @@
 import type { Dispatcher } from 'undici';
 import type { Exchange } from '../server/exchange.ts';
+import type { Address } from './address.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
+import type { Http1Connections, Sender } from './http1-connections.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
 import { Upload } from './upload.ts';
-import type { Http1Connections, Measure } from './upstream.ts';
-import { isOurMistake, UpstreamError, upstreamFailure, wasClosed } from './upstream-failure.ts';
+import type { Measure } from './upstream.ts';
+import {
+  isOurMistake,
+  saysNothingOfThem,
+  UpstreamError,
+  upstreamFailure,
+  wasClosed,
+  wasLate,
+} from './upstream-failure.ts';
 import type { Waiter } from './waiting.ts';
 
 /** One request to be passed on. */
@@ -28,13 +37,16 @@ export function forwardHttp1(
 type Controller = Dispatcher.DispatchController;
 
 /** One object per request, and no closures but one: this is the path that has to be fast. */
-class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
+class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   readonly #passage: Passage;
   readonly #headers: Headers;
   readonly #connections: Http1Connections;
   readonly #measure: Measure;
   readonly #resolve: (forwarded: Forwarded | Promise<never>) => void;
-  readonly #options: Dispatcher.DispatchOptions & { servername: string };
+  #options: Dispatcher.DispatchOptions & { servername: string };
+  /** Where it was sent, while it has a place there. */
+  #address: Address | undefined;
+  avoid: Address | undefined;
   #controller: Controller | undefined;
   /** While it waits for a connection. */
   #ticket: number | undefined;
@@ -85,6 +97,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
 
   onResponseStarted(): void {
     this.#isHeard = true;
+    this.#address?.health.answered();
   }
 
   onResponseStart(controller: Controller, status: number, _headers: unknown, reason?: string): void {
@@ -124,28 +137,66 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
     if (this.#isOver) return;
     if (this.#status !== 0) this.#passage.downstream.breakOff();
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
-    else if (wasConnected && this.#mayRetry(error)) this.#dispatch();
+    else if (this.#mayRetry(error, wasConnected)) this.#dispatch();
     else this.#fail(error, wasConnected);
+  }
+
+  sendTo(address: Address): void {
+    this.#address = address;
+    address.dispatch(this.#options, this);
   }
 
   #dispatch(): void {
     this.#ticket = this.#connections.waiting.enter(this);
-    if (this.#ticket !== undefined) this.#connections.dispatch(this.#options, this);
+    if (this.#ticket !== undefined) this.#connections.send(this);
     else this.#fail(new UpstreamError('upstream_unreachable', 'too many requests wait for a connection'));
   }
 
-  /** A safe request whose connection was closed, most likely while it lay idle, may go out once more (RFC 9112 §9.3.1). */
-  #mayRetry(error: Error): boolean {
-    const { method, body } = this.#options;
-    const isSafe = method === 'GET' || method === 'HEAD' || method === 'OPTIONS';
-    if (this.#isRetried || this.#isHeard || !isSafe || body !== null || !wasClosed(error)) return false;
+  /**
+   * A safe request whose connection was closed, most likely while it lay idle (RFC 9112 §9.3.1), may go out once more, and
+   * any request whose connection never stood, for nothing of it was sent.
+   */
+  #mayRetry(error: Error, wasConnected: boolean): boolean {
+    const address = this.#address;
+    if (this.#isHeard || address === undefined || saysNothingOfThem(error)) return false;
+    if (!wasConnected) address.health.unreachable(error);
+    else if (wasClosed(error)) address.health.cut(error);
+    if (this.#isRetried || !(wasConnected ? this.#isSafe(error) : this.#isUnsent(address, error))) return false;
     this.#isRetried = true;
+    this.avoid = address;
+    this.#leave();
+    this.#leaveAddress();
+    return true;
+  }
+
+  #isSafe(error: Error): boolean {
+    const { method, body } = this.#options;
+    return (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && body === null && wasClosed(error);
+  }
+
+  #isUnsent(address: Address, error: Error): boolean {
+    const { body } = this.#options;
+    // To wait as long once more, where nobody answered, would help no one.
+    if (wasLate(error) && !this.#connections.addresses.hasOther(address)) return false;
+    if (!(body instanceof Upload)) return true;
+    if (body.isBegun) return false;
+    body.destroy();
+    this.#options = { ...this.#options, body: new Upload(this.#passage.downstream.body) };
     return true;
   }
 
   #leave(): void {
-    if (this.#ticket !== undefined) this.#connections.waiting.leave(this.#ticket, this);
+    if (this.#ticket === undefined) return;
+    this.#connections.waiting.leave(this.#ticket, this);
     this.#ticket = undefined;
+    if (this.#address === undefined) this.#connections.withdraw(this);
+  }
+
+  #leaveAddress(): void {
+    const address = this.#address;
+    if (address === undefined) return;
+    this.#address = undefined;
+    this.#connections.done(address);
   }
 
   #fail(cause: Error, wasConnected = false): void {
@@ -165,6 +216,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#leave();
+    this.#leaveAddress();
     const { body } = this.#options;
     if (body instanceof Upload) body.destroy();
     this.#resolve(forwarded);

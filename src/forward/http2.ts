@@ -1,17 +1,19 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import type { Millis } from '../config/units.ts';
 import type { Contain } from '../server/contain.ts';
+import type { Address } from './address.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
-import type { Http2Sessions, SessionStream } from './http2-sessions.ts';
+import type { Session } from './http2-sessions.ts';
+import { Http2Upload } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
-import type { Measure } from './upstream.ts';
-import { UpstreamError, upstreamFailure } from './upstream-failure.ts';
+import type { Http2Connections, Measure } from './upstream.ts';
+import { saysNothingOfThem, UpstreamError, upstreamFailure, wasLate } from './upstream-failure.ts';
 
 interface Needs {
   readonly headers: Headers;
-  readonly sessions: Http2Sessions;
+  readonly connections: Http2Connections;
   readonly scheme: 'http' | 'https';
   readonly headersTimeoutMs: Millis;
   readonly measure: Measure;
@@ -30,8 +32,10 @@ class Http2Transfer {
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
   readonly #fields: readonly string[];
-  readonly #hasBody: boolean;
+  readonly #upload: Http2Upload | undefined;
   #up: ClientHttp2Stream | undefined;
+  /** Where it was sent last. */
+  #address: Address | undefined;
   #status = 0;
   #trailers: readonly string[] = [];
   #error: Error | undefined;
@@ -49,7 +53,10 @@ class Http2Transfer {
     this.#resolve = resolve;
     const { exchange, plan, downstream } = passage;
     const { fields, announcesBody } = needs.headers.request(exchange, plan, 'http2');
-    this.#hasBody = downstream.hasBody(announcesBody);
+    if (downstream.hasBody(announcesBody)) {
+      const onSent = () => this.#awaitHead();
+      this.#upload = new Http2Upload(downstream.body, { contained: (listener) => this.#contained(listener), onSent });
+    }
     this.#fields = [
       ':method',
       exchange.head.method,
@@ -68,32 +75,43 @@ class Http2Transfer {
     if (!this.#isOver) this.#open();
   }
 
-  #open(): void {
-    let opened: SessionStream;
+  /** @param avoid not there, when there is another address */
+  #open(avoid?: Address): void {
+    const upload = this.#upload;
+    let up: ClientHttp2Stream;
+    let session: Session;
     try {
-      opened = this.#needs.sessions.request(this.#fields, !this.#hasBody);
+      const found = this.#needs.connections.find(avoid);
+      if (found === undefined) throw new UpstreamError('upstream_unreachable', 'all HTTP/2 connections are full');
+      this.#address = found.address;
+      session = found.session;
+      up = session.request(this.#fields, upload === undefined);
     } catch (error) {
       // No session can be had, or the last one ended this very moment: either way nothing was sent.
       this.#fail(error, false);
       return;
     }
-    const up = opened.stream;
     this.#up = up;
     watchTruncation(up, () => {
       this.#isTruncated = true;
     });
-    this.#listen(up, opened.session);
-    if (this.#hasBody) this.#sendBody(up);
-    else this.#awaitHead();
+    this.#listen(up, session);
+    if (upload === undefined) {
+      this.#awaitHead();
+      return;
+    }
+    up.on('wantTrailers', () => this.#sendTrailers(up));
+    upload.sendTo(up);
   }
 
-  #listen(up: ClientHttp2Stream, session: SessionStream['session']): void {
+  #listen(up: ClientHttp2Stream, session: Session): void {
     const heard = <Args extends readonly unknown[]>(event: string, listener: (...args: Args) => void) =>
       up.on(event, this.#contained(listener));
     heard('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => this.#informed(headers, raw));
-    heard('response', (headers: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: string[]) =>
-      this.#answered(headers[':status'] ?? 0, flags, raw),
-    );
+    heard('response', (headers: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: string[]) => {
+      session.answered();
+      this.#answered(headers[':status'] ?? 0, flags, raw);
+    });
     heard('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
       this.#trailers = this.#needs.headers.trailers(raw);
     });
@@ -112,25 +130,6 @@ class Http2Transfer {
       if (this.#status !== 0) this.#passage.downstream.breakOff();
       else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
     });
-  }
-
-  #sendBody(up: ClientHttp2Stream): void {
-    const { body } = this.#passage.downstream;
-    up.on('wantTrailers', () => this.#sendTrailers(up));
-    up.on('drain', () => body.resume());
-    const send = (chunk: Buffer) => {
-      // Nobody reads any more: the rest is the caller's own affair, and dropped.
-      if (up.writable && !up.write(chunk)) body.pause();
-    };
-    body.on('data', this.#contained(send));
-    const finish = () => {
-      if (this.#isOver || !up.writable) return;
-      up.end();
-      this.#awaitHead();
-    };
-    body.on('end', this.#contained(finish));
-    // Told by the caller's 'close'; without a listener it would end the process.
-    body.on('error', () => undefined);
   }
 
   #sendTrailers(up: ClientHttp2Stream): void {
@@ -169,6 +168,7 @@ class Http2Transfer {
   #answered(status: number, flags: number, raw: readonly string[]): void {
     if (this.#isOver || this.#status !== 0) return;
     clearTimeout(this.#timer);
+    this.#upload?.forget();
     const { downstream, plan } = this.#passage;
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
     try {
@@ -197,27 +197,40 @@ class Http2Transfer {
     this.#passage.downstream.end(this.#trailers);
   }
 
-  #closed(up: ClientHttp2Stream, session: SessionStream['session']): void {
+  #closed(up: ClientHttp2Stream, session: Session): void {
     if (this.#isOver || this.#isEnded) return;
     if (this.#status !== 0) {
       this.#passage.downstream.breakOff();
       return;
     }
     clearTimeout(this.#timer);
-    if (this.#mayRetry(up)) {
-      this.#open();
-      return;
-    }
     const cause = session.error ?? this.#error ?? new Error(`stream closed with HTTP/2 error code ${up.rstCode}`);
-    this.#fail(cause, session.isConnected);
+    if (this.#mayRetry(up, session, cause)) this.#open(this.#address);
+    else this.#fail(cause, session.isConnected);
   }
 
-  /** REFUSED_STREAM promises that nothing was processed (RFC 9113 §8.7); a body that is on its way cannot be sent twice. */
-  #mayRetry(up: ClientHttp2Stream): boolean {
-    if (this.#isRetried || this.#hasBody || up.rstCode !== constants.NGHTTP2_REFUSED_STREAM) return false;
+  /**
+   * A request goes out once more when nothing of it was processed: its connection never stood, or it was refused or came
+   * after the last one that GOAWAY counts, which both say REFUSED_STREAM (RFC 9113 §8.7) – and a safe one also when its
+   * connection was lost.
+   */
+  #mayRetry(up: ClientHttp2Stream, session: Session, cause: Error): boolean {
+    const address = this.#address;
+    if (this.#isRetried || this.#interim > 0 || address === undefined) return false;
+    if (this.#upload?.isRepeatable === false || saysNothingOfThem(cause)) return false;
+    const isUnprocessed = up.rstCode === constants.NGHTTP2_REFUSED_STREAM || !session.isConnected;
+    if (!isUnprocessed && !(session.isLost && this.#isSafe())) return false;
+    // To wait as long once more, where nobody answered, would help no one.
+    if (wasLate(cause) && !this.#needs.connections.hasOther(address)) return false;
     this.#isRetried = true;
     this.#isTruncated = false;
+    this.#error = undefined;
     return true;
+  }
+
+  #isSafe(): boolean {
+    const { method } = this.#passage.exchange.head;
+    return (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && this.#upload === undefined;
   }
 
   #fail(cause: unknown, wasConnected: boolean): void {
@@ -237,6 +250,7 @@ class Http2Transfer {
   #finish(forwarded: Forwarded): void {
     this.#isOver = true;
     clearTimeout(this.#timer);
+    this.#upload?.forget();
     this.#resolve(forwarded);
   }
 }

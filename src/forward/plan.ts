@@ -15,6 +15,8 @@ export interface ForwardPlan {
   readonly isPublic: boolean;
   /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
   readonly setCookie?: string;
+  /** What the upstream hears as Host where its settings rewrite it; set by the forwarder. */
+  readonly upstreamHost?: string;
   /**
    * Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. The host is the one that chose the
    * route, so the upstream hears it as Host, too.

@@ -5,6 +5,8 @@ import type { Millis } from '../config/units.ts';
 import type { Contain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
 import { assertWritable } from '../server/writable-field.ts';
+import type { Address } from './address.ts';
+import type { Addresses } from './addresses.ts';
 import type { Dial } from './dial.ts';
 import { writableReason } from './downstream.ts';
 import type { Headers } from './headers.ts';
@@ -12,7 +14,7 @@ import type { Forwarded, ForwardPlan } from './plan.ts';
 import { createTunnel } from './tunnel.ts';
 import { passRefusal } from './upgrade-refused.ts';
 import type { Measure } from './upstream.ts';
-import { UpstreamError, upstreamFailure } from './upstream-failure.ts';
+import { saysNothingOfThem, UpstreamError, upstreamFailure, wasClosed, wasLate } from './upstream-failure.ts';
 
 /** What a caller may send before the handshake is answered; more waits in the network. */
 const EARLY_BYTES = 65_536;
@@ -22,6 +24,7 @@ type UpgradeWire = Extract<Wire, { kind: 'upgrade' }>;
 interface Needs {
   readonly headers: Headers;
   readonly dial: Dial;
+  readonly addresses: Addresses;
   readonly headersTimeoutMs: Millis;
   readonly measure: Measure;
   readonly contain: Contain;
@@ -53,7 +56,9 @@ class Handshake {
   #up: ClientRequest | undefined;
   #connection: Socket | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #address: Address | undefined;
   #isConnected = false;
+  #isRetried = false;
   #isOver = false;
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk);
   readonly #onGone = (): void => this.#abandon();
@@ -71,11 +76,14 @@ class Handshake {
   }
 
   begin(): void {
-    const { head } = this.#exchange;
-    const { contain } = this.#needs;
     const { fields } = this.#needs.headers.request(this.#exchange, this.#plan, 'upgrade');
     this.#watchCaller();
-    if (this.#isOver) return;
+    if (!this.#isOver) this.#send(fields);
+  }
+
+  #send(fields: string[]): void {
+    const { head } = this.#exchange;
+    const { contain } = this.#needs;
     const up = httpRequest({
       method: head.method,
       path: head.target,
@@ -86,7 +94,12 @@ class Handshake {
     });
     this.#up = up;
     const crashed = () => this.#crashed();
-    up.on('error', (error) => this.#fail(error));
+    up.on('error', (error) => {
+      if (this.#isOver || up !== this.#up) return;
+      clearTimeout(this.#timer);
+      if (this.#mayRetry(error)) this.#send(fields);
+      else this.#fail(error);
+    });
     up.once(
       'response',
       contain((answer: IncomingMessage) => this.#refused(answer), crashed),
@@ -102,17 +115,38 @@ class Handshake {
   }
 
   #connect(): Socket {
-    const { dial, open } = this.#needs;
-    const connection = dial.open('http/1.1');
+    const { dial, open, addresses } = this.#needs;
+    const address = addresses.pick(this.#address);
+    const connection = dial.open(address.place, 'http/1.1');
+    address.inFlight += 1;
+    this.#address = address;
     this.#connection = connection;
+    this.#isConnected = false;
     open.add(connection);
     // Told by the request; between a request and a tunnel nobody else listens, and it would end the process.
     connection.on('error', () => undefined);
-    connection.once('close', () => open.delete(connection));
-    connection.once(dial.tls === undefined ? 'connect' : 'secureConnect', () => {
+    connection.once('close', () => {
+      address.inFlight -= 1;
+      open.delete(connection);
+    });
+    connection.once(dial.tls(address.place) === undefined ? 'connect' : 'secureConnect', () => {
       this.#isConnected = true;
     });
     return connection;
+  }
+
+  /** Once more, where no byte of an answer came: a handshake is a GET, and early bytes were not sent yet. */
+  #mayRetry(error: Error): boolean {
+    const { addresses } = this.#needs;
+    const address = this.#address;
+    const wasHeard = (this.#connection?.bytesRead ?? 0) > 0;
+    if (address === undefined || wasHeard || addresses.isClosed || saysNothingOfThem(error)) return false;
+    if (!this.#isConnected) address.health.unreachable(error);
+    else if (wasClosed(error)) address.health.cut(error);
+    else return false;
+    if (this.#isRetried || (wasLate(error) && !addresses.hasOther(address))) return false;
+    this.#isRetried = true;
+    return true;
   }
 
   /** Reads what the caller sends meanwhile, for only who reads learns that a caller is gone. */
@@ -149,6 +183,7 @@ class Handshake {
       return;
     }
     this.#needs.measure.answered();
+    this.#address?.health.answered();
     const caller = this.#wire.socket;
     const early = Buffer.concat(this.#early);
     if (early.length > 0) upstream.write(early);
@@ -170,6 +205,7 @@ class Handshake {
       answer.destroy();
       return;
     }
+    this.#address?.health.answered();
     caller.resume(); // nobody looks at what still comes, but its end must be noticed
     const { request } = this.#wire;
     this.#resolve(passRefusal({ answer, request, caller, setCookie: this.#plan.setCookie }, this.#needs));

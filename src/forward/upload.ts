@@ -6,10 +6,14 @@ import { Readable } from 'node:stream';
  */
 export class Upload extends Readable {
   readonly #source: Readable;
+  /** Bytes of it were taken from the caller. */
+  isBegun = false;
   readonly #onData = (chunk: Buffer): void => {
+    this.isBegun = true;
     if (!this.push(chunk)) this.#source.pause();
   };
   readonly #onEnd = (): void => {
+    this.isBegun = true;
     this.push(null);
   };
   readonly #onLost = (): void => {

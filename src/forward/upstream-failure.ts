@@ -6,10 +6,13 @@ export type UpstreamFailureCode = Extract<Forwarded, { kind: 'failed' }>['code']
 export class UpstreamError extends Error {
   override readonly name = 'UpstreamError';
   readonly code: UpstreamFailureCode;
+  /** Time ran out: another try would take as long. */
+  readonly isLate: boolean;
 
-  constructor(code: UpstreamFailureCode, message: string, options?: ErrorOptions) {
+  constructor(code: UpstreamFailureCode, message: string, options?: ErrorOptions & { isLate?: boolean }) {
     super(message, options);
     this.code = code;
+    this.isLate = options?.isLate ?? code === 'upstream_timeout';
   }
 }
 
@@ -39,6 +42,19 @@ export function upstreamFailure(error: unknown, wasConnected: boolean): Upstream
   const code = codeOf(error);
   if (TIMEOUTS.has(code)) return 'upstream_timeout';
   return !wasConnected || NEVER_CONNECTED.has(code) ? 'upstream_unreachable' : 'upstream_broken';
+}
+
+/** What went wrong on this side: it says nothing of the address. */
+const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'EADDRNOTAVAIL', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
+
+/** Whether a failure is none of the address that was dialled: descriptors or ports of ours ran out, or the room closes. */
+export function saysNothingOfThem(error: unknown): boolean {
+  return OURS.has(codeOf(error));
+}
+
+/** Whether time ran out before a connection stood. */
+export function wasLate(error: unknown): boolean {
+  return error instanceof UpstreamError && error.isLate;
 }
 
 /** Whether the connection was closed under a request that may never have been read. */

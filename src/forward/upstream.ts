@@ -1,28 +1,24 @@
 import type { Duplex } from 'node:stream';
-import { buildConnector, type Dispatcher, Pool } from 'undici';
 import type { Upstream } from '../config/config.ts';
 import type { Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { bareHost, createDial, type Dial } from './dial.ts';
-import { createHttp2Sessions, type Http2Sessions } from './http2-sessions.ts';
+import type { Address } from './address.ts';
+import { Addresses } from './addresses.ts';
+import { createDial, type Dial } from './dial.ts';
+import { PAUSES, type Pauses } from './health.ts';
+import { Http1Connections } from './http1-connections.ts';
+import type { Session } from './http2-sessions.ts';
+import { type Lookup, systemLookup } from './resolver.ts';
 import { createShare, type Share } from './share.ts';
-import { createWaiting, type Waiting } from './waiting.ts';
+import { createTlsIdentity } from './tls-identity.ts';
+import { createWaiting } from './waiting.ts';
 
-/** Connections to one upstream. Each stream that an HTTP/1.1 upstream keeps open (events, long polls) holds one. */
-const MAX_CONNECTIONS = 4096;
 const MAX_WAITING = 4096;
+/** HTTP/2 streams that requests without an identity count as a part of, where a peer sets no limit. */
+const MAX_STREAMS = 4096;
 /** Of connections and of streams, what is open to requests that nobody vouches for: a stranger may hold those for long. */
 const PUBLIC_PART = 1 / 4;
-const MAX_HEAD_BYTES = 65_536;
-
-/** HTTP/1.1 connections to an upstream. */
-export interface Http1Connections {
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void;
-  readonly waiting: Waiting;
-  /** To be given with every request: undici would take the caller's Host for the name to verify the upstream by. */
-  readonly servername: string;
-}
 
 /** Reports how long the head of one answer took; the first report counts. */
 export interface Measure {
@@ -30,13 +26,29 @@ export interface Measure {
   failed(): void;
 }
 
+/** HTTP/2 connections to all addresses of an upstream. */
+export interface Http2Connections {
+  /**
+   * A session with room for a stream, to the address with the fewest requests under way.
+   *
+   * @param avoid not at this address, unless there is no other
+   * @returns undefined when all that may be opened are full
+   */
+  find(avoid?: Address): { readonly session: Session; readonly address: Address } | undefined;
+  /** Whether there is another address. */
+  hasOther(than: Address): boolean;
+}
+
 /** One configured upstream: its connections, made when first needed. */
 export interface UpstreamConnections {
   readonly protocol: Upstream['protocol'];
   readonly scheme: 'http' | 'https';
   readonly headersTimeoutMs: Millis;
+  /** What the upstream hears as Host instead of what the request says. */
+  readonly hostHeader: string | undefined;
+  readonly addresses: Addresses;
   readonly http1: Http1Connections;
-  readonly http2: Http2Sessions;
+  readonly http2: Http2Connections;
   readonly dial: Dial;
   /** Places for requests to public routes: of connections, upgraded ones included, and of HTTP/2 streams. */
   readonly publicShares: { readonly http1: Share; readonly http2: Share };
@@ -48,63 +60,85 @@ export interface UpstreamConnections {
   close(): Promise<void>;
 }
 
-/** @throws {Failure} `config_invalid` when the CA file cannot be read */
-export function createUpstream(
-  upstream: Upstream,
-  needs: { metrics: Metrics; log: Log; now: () => Millis },
-): UpstreamConnections {
-  const dial = createDial(upstream);
-  const scheme = dial.tls === undefined ? 'http' : 'https';
-  const host = bareHost(upstream.host);
-  const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${upstream.port}`;
-  const waiting = createWaiting({ max: MAX_WAITING, patienceMs: upstream.connectTimeoutMs, now: needs.now });
-  const pool = createPool(origin, upstream, dial);
-  const http2 = createHttp2Sessions({ origin, dial, name: upstream.name, log: needs.log });
+export interface UpstreamNeeds {
+  readonly metrics: Metrics;
+  readonly log: Log;
+  /** Milliseconds of a clock that never steps back. */
+  readonly now: () => Millis;
+  /** How names are looked up; the system's way unless said. */
+  readonly lookup?: Lookup;
+  /** How long addresses that fail are left alone. */
+  readonly pauses?: Pauses;
+}
+
+/** @throws {Failure} `config_invalid` when a certificate, key or CA file cannot be used */
+export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): UpstreamConnections {
+  const { lookup = systemLookup, pauses = PAUSES } = needs;
+  const { maxConnections } = upstream;
+  const dial = createDial(upstream, createTlsIdentity(upstream));
+  const places = createShare(() => maxConnections);
+  const addresses = new Addresses({ ...needs, upstream, dial, places, lookup, pauses });
+  // A connection that takes too long says so itself, a little earlier: then another address can still be tried.
+  const patienceMs = upstream.connectTimeoutMs * 1.25;
+  const waiting = createWaiting({ max: MAX_WAITING, patienceMs, now: needs.now });
+  const servername = upstream.serverName ?? upstream.targets[0]?.host ?? '';
+  const http1 = new Http1Connections({ addresses, waiting, servername, max: maxConnections });
   const upgraded = new Set<Duplex>();
   return {
     protocol: upstream.protocol,
-    scheme,
+    scheme: upstream.protocol === 'http' || upstream.protocol === 'h2c' ? 'http' : 'https',
     headersTimeoutMs: upstream.headersTimeoutMs,
-    http1: { dispatch: (options, handler) => void pool.dispatch(options, handler), waiting, servername: host },
-    http2,
+    hostHeader: upstream.hostHeader,
+    addresses,
+    http1,
+    http2: createHttp2Connections(addresses),
     dial,
     publicShares: {
-      http1: createShare(() => MAX_CONNECTIONS * PUBLIC_PART),
+      http1: createShare(() => maxConnections * PUBLIC_PART),
       // An HTTP/2 peer that sets no limit still gets no more of them at once.
-      http2: createShare(() => Math.min(MAX_CONNECTIONS, http2.capacity()) * PUBLIC_PART),
+      http2: createShare(() => Math.min(MAX_STREAMS, capacityOf(addresses)) * PUBLIC_PART),
     },
     upgraded,
     measure: () => new Stopwatch(upstream.name, needs),
     close: async () => {
+      http1.close();
       waiting.close();
-      http2.close();
       for (const socket of upgraded) socket.destroy();
-      await pool.destroy();
+      await addresses.close();
     },
   };
 }
 
-function createPool(origin: string, upstream: Upstream, dial: Dial): Pool {
-  const connect = buildConnector({ ...dial.tls, allowH2: false, timeout: upstream.connectTimeoutMs });
-  return new Pool(origin, {
-    // Who the upstream must prove to be is settled here, whatever a request says.
-    connect: ({ servername: _ignored, ...where }, done) => connect(where, done),
-    connections: MAX_CONNECTIONS,
-    pipelining: 1,
-    allowH2: false,
-    headersTimeout: upstream.headersTimeoutMs,
-    bodyTimeout: 0,
-    maxHeaderSize: MAX_HEAD_BYTES,
-  });
+function createHttp2Connections(addresses: Addresses): Http2Connections {
+  return {
+    find: (avoid) => {
+      if (addresses.isClosed) return undefined;
+      const address = addresses.pick(avoid);
+      const session = address.http2.find();
+      if (session !== undefined) return { session, address };
+      for (const other of addresses.all) {
+        const found = other === address ? undefined : other.http2.find();
+        if (found !== undefined) return { session: found, address: other };
+      }
+      return undefined;
+    },
+    hasOther: (than) => addresses.hasOther(than),
+  };
+}
+
+function capacityOf(addresses: Addresses): number {
+  let sum = 0;
+  for (const { http2 } of addresses.all) sum += http2.capacity();
+  return sum;
 }
 
 class Stopwatch implements Measure {
   readonly #name: string;
-  readonly #needs: { metrics: Metrics; now: () => Millis };
+  readonly #needs: Pick<UpstreamNeeds, 'metrics' | 'now'>;
   readonly #startedAt: Millis;
   #isDone = false;
 
-  constructor(name: string, needs: { metrics: Metrics; now: () => Millis }) {
+  constructor(name: string, needs: Pick<UpstreamNeeds, 'metrics' | 'now'>) {
     this.#name = name;
     this.#needs = needs;
     this.#startedAt = needs.now();

@@ -10,6 +10,24 @@ export interface Readiness {
 }
 
 /**
+ * Whether something accepts TCP connections at one of several places.
+ *
+ * @param timeoutMs how long to wait, 1 to 10,000
+ */
+export async function canConnectToAny(
+  addresses: readonly { readonly host: string; readonly port: number }[],
+  timeoutMs: Millis,
+): Promise<boolean> {
+  const reached = addresses.map(async (address) => {
+    if (!(await canConnect(address, timeoutMs))) throw new Error(`nobody at ${address.host}`);
+  });
+  return Promise.any(reached).then(
+    () => true,
+    () => false,
+  );
+}
+
+/**
  * Whether something accepts TCP connections there.
  *
  * @param timeoutMs how long to wait, 1 to 10,000

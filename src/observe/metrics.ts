@@ -21,6 +21,8 @@ export interface Metrics {
   renewal(outcome: 'renewed' | 'refused' | 'failed'): void;
   /** Time from sending a request to the head of its answer. @param tookMs milliseconds */
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
+  /** How many addresses an upstream has at the moment, and how many more are left alone because they fail. */
+  addresses(upstream: string, now: { readonly inUse: number; readonly leftAlone: number }): void;
   /** The page in Prometheus' text format. */
   page(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -55,6 +57,12 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
+  const addresses = new Gauge({
+    name: 'flytegate_upstream_addresses',
+    help: 'Addresses of an upstream: in use, and left alone because they fail',
+    labelNames: ['upstream', 'state'],
+    registers: [registry],
+  });
   const stopMeasuring = measureProcess(registry);
   return {
     request: requests,
@@ -63,6 +71,10 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     signOut: () => signOuts('finished'),
     renewal: renewals,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
+    addresses: (upstream, { inUse, leftAlone }) => {
+      addresses.set({ upstream, state: 'in_use' }, inUse);
+      addresses.set({ upstream, state: 'left_alone' }, leftAlone);
+    },
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
   };

@@ -165,8 +165,9 @@ describe('loadConfig, of a file that is right', () => {
   ] as const) {
     it(`reads the upstream ${url}`, async () => {
       const { upstreams } = await configOf(leastSettings.replace('http://127.0.0.1:8090', url));
-      const { protocol, host, port } = upstreams['control-plane'] ?? assert.fail();
-      assert.deepEqual({ protocol, host, port }, expected);
+      const { protocol, targets } = upstreams['control-plane'] ?? assert.fail();
+      const { protocol: scheme, ...target } = expected;
+      assert.deepEqual({ protocol, targets }, { protocol: scheme, targets: [target] });
     });
   }
 

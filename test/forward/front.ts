@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Upstream } from '../../src/config/config.ts';
 import { Failure } from '../../src/failure.ts';
-import { createForward, type Forwarded, type ForwardPlan } from '../../src/forward/forward.ts';
+import { createForward, type Forwarded, type ForwardNeeds, type ForwardPlan } from '../../src/forward/forward.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
 import type { Exchange, Wire } from '../../src/server/exchange.ts';
@@ -28,7 +28,10 @@ export interface Front {
 }
 
 export interface FrontNeeds {
-  readonly upstream: Partial<Upstream> & { readonly port: number };
+  readonly upstream: Partial<Upstream> & { readonly port?: number };
+  readonly lookup?: ForwardNeeds['lookup'];
+  readonly pauses?: ForwardNeeds['pauses'];
+  readonly log?: Log;
   /** What the plan says besides; its host is by default the one that the request names. */
   readonly plan?: Partial<ForwardPlan>;
   readonly flyteHeaders?: readonly string[];
@@ -42,6 +45,15 @@ export interface FrontNeeds {
 }
 
 const quiet: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** What tests of other things need not say of an upstream. */
+export const usualTimes = {
+  resolveIntervalMs: 30_000,
+  idleTimeoutMs: 60_000,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 10_000,
+  maxConnections: 4096,
+};
 
 const IDENTITY_PREFIXES = [
   'x-auth-request-',
@@ -68,12 +80,14 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     signOut: () => undefined,
     renewal: () => undefined,
     upstream: (_name, outcome) => measured.push(outcome),
+    addresses: () => undefined,
     page: () => Promise.resolve({ contentType: '', body: '' }),
   };
   const upstream: Upstream = {
     name: 'up',
     protocol: 'http',
-    host: '127.0.0.1',
+    targets: [{ host: '127.0.0.1', port: needs.upstream.port ?? 0 }],
+    ...usualTimes,
     connectTimeoutMs: 2000,
     headersTimeoutMs: 5000,
     ...needs.upstream,
@@ -83,8 +97,10 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     isIdentityHeader: needs.isIdentityHeader ?? isIdentityHeader,
     isOurCookie: (name) => name.includes('flytegate'),
     flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
-    log: quiet,
+    log: needs.log ?? quiet,
     metrics,
+    ...(needs.lookup && { lookup: needs.lookup }),
+    ...(needs.pauses && { pauses: needs.pauses }),
   });
 
   let last: Wire | undefined;

@@ -11,7 +11,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Upstream } from '../../src/config/config.ts';
 import { createForward } from '../../src/forward/forward.ts';
 import { testCertificate } from '../server/test-certificate.ts';
-import { type Front, listen, startFront, talk } from './front.ts';
+import { type Front, listen, startFront, talk, usualTimes } from './front.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'flytegate-tls-'));
 const caFile = join(folder, 'ca.pem');
@@ -110,8 +110,8 @@ describe('an upstream over TLS', () => {
     const setting: Upstream = {
       name: 'up',
       protocol: 'https',
-      host: '127.0.0.1',
-      port: 1,
+      targets: [{ host: '127.0.0.1', port: 1 }],
+      ...usualTimes,
       connectTimeoutMs: 1,
       headersTimeoutMs: 1,
       caFile: join(folder, 'absent.pem'),
@@ -120,6 +120,7 @@ describe('an upstream over TLS', () => {
     const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
     const metrics = {
       upstream: nothing,
+      addresses: nothing,
       request: nothing,
       decision: nothing,
       signIn: nothing,

@@ -193,6 +193,7 @@ export function createTestMetrics(): Metrics {
     signOut: nothing,
     renewal: nothing,
     upstream: nothing,
+    addresses: nothing,
     page: async () => ({ contentType: 'text/plain', body: '' }),
   };
 }

@@ -1,0 +1,95 @@
+import type { ClientHttp2Stream } from 'node:http2';
+import type { Readable } from 'node:stream';
+
+/** What is kept of a request body until the answer begins, in case the upstream refuses the stream unprocessed. */
+const REPLAY_BYTES = 65_536;
+
+interface Needs {
+  /** Wraps a listener so that it never throws. */
+  readonly contained: <Args extends readonly unknown[]>(listener: (...args: Args) => void) => (...args: Args) => void;
+  /** Called when a stream got the whole body. */
+  readonly onSent: () => void;
+}
+
+/**
+ * A request body on its way to an HTTP/2 upstream. Nothing of it is taken from the caller before the connection stands, and
+ * as long as it is small it can be sent again.
+ */
+export class Http2Upload {
+  readonly #body: Readable;
+  readonly #needs: Needs;
+  #up: ClientHttp2Stream | undefined;
+  /** All of it so far; undefined when it cannot be sent again. */
+  #sent: Buffer[] | undefined = [];
+  #sentBytes = 0;
+  #isTaken = false;
+  #isEnded = false;
+
+  constructor(body: Readable, needs: Needs) {
+    this.#body = body;
+    this.#needs = needs;
+  }
+
+  /** Whether another stream could still get it from its beginning. */
+  get isRepeatable(): boolean {
+    return this.#sent !== undefined;
+  }
+
+  sendTo(up: ClientHttp2Stream): void {
+    const begin = this.#needs.contained(() => this.#begin(up));
+    if (up.pending) up.once('ready', begin);
+    else begin();
+  }
+
+  /** It will not be sent again. */
+  forget(): void {
+    this.#sent = undefined;
+  }
+
+  #begin(up: ClientHttp2Stream): void {
+    if (up.destroyed) return;
+    this.#up = up;
+    up.on('drain', () => this.#body.resume());
+    for (const chunk of this.#sent ?? []) up.write(chunk);
+    if (this.#isEnded) this.#end();
+    else if (this.#isTaken) this.#body.resume();
+    else this.#take();
+  }
+
+  #take(): void {
+    this.#isTaken = true;
+    const { contained } = this.#needs;
+    this.#body.on(
+      'data',
+      contained((chunk: Buffer) => this.#send(chunk)),
+    );
+    this.#body.on(
+      'end',
+      contained(() => {
+        this.#isEnded = true;
+        this.#end();
+      }),
+    );
+    // Told by the caller's 'close'; without a listener it would end the process.
+    this.#body.on('error', () => undefined);
+  }
+
+  #send(chunk: Buffer): void {
+    this.#keep(chunk);
+    // Nobody reads any more: the rest is the caller's own affair, and dropped.
+    if (this.#up?.writable && !this.#up.write(chunk)) this.#body.pause();
+  }
+
+  #keep(chunk: Buffer): void {
+    if (this.#sent === undefined) return;
+    this.#sentBytes += chunk.length;
+    if (this.#sentBytes > REPLAY_BYTES) this.#sent = undefined;
+    else this.#sent.push(chunk);
+  }
+
+  #end(): void {
+    if (!this.#up?.writable) return;
+    this.#up.end();
+    this.#needs.onSent();
+  }
+}
