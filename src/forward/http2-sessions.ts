@@ -89,10 +89,9 @@ export class Session {
   /** An answer began on one of its streams. */
   #isAnswered = false;
   #isLeaving = false;
+  #isLost = false;
   /** Whether the connection stood at some time. */
   isConnected = false;
-  /** The connection is lost: no stream on it comes to a regular end any more. */
-  isLost = false;
   /** Why it ended, as far as is known. */
   error: Error | undefined;
 
@@ -130,6 +129,11 @@ export class Session {
     http2.setTimeout(needs.idleTimeoutMs, () => {
       if (this.#streams === 0) this.retire();
     });
+  }
+
+  /** The connection is gone: no stream on it comes to a regular end any more. */
+  get isLost(): boolean {
+    return this.#isLost || this.#http2.destroyed;
   }
 
   /** Concurrent streams. */
@@ -186,8 +190,8 @@ export class Session {
 
   /** What the end of the connection says of the address; nothing when it was ours to end, or came after GOAWAY. */
   #lose(): void {
-    if (this.isLost) return;
-    this.isLost = true;
+    if (this.#isLost) return;
+    this.#isLost = true;
     const { health } = this.#needs;
     const cause = this.error ?? new Error('the connection closed');
     if (!this.#isLeaving) {
