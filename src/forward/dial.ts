@@ -1,7 +1,8 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type SecureContext } from 'node:tls';
 import type { Upstream } from '../config/config.ts';
 import type { Millis } from '../config/units.ts';
+import { addressesOf, type Lookup } from './resolver.ts';
 import { UpstreamError } from './upstream-failure.ts';
 
 /**
@@ -36,8 +37,12 @@ export interface Dial {
 
 export type Protocol = 'http/1.1' | 'h2';
 
-/** @param identity what TLS is spoken with; undefined for a cleartext upstream */
-export function createDial(upstream: Upstream, identity: SecureContext | undefined): Dial {
+/**
+ * @param identity what TLS is spoken with; undefined for a cleartext upstream
+ * @param lookup   how a host is found that is no address
+ */
+export function createDial(upstream: Upstream, identity: SecureContext | undefined, lookup: Lookup): Dial {
+  const find = asNodeTakesIt(lookup);
   const tls: Dial['tls'] = ({ target }) => {
     if (identity === undefined) return undefined;
     // The name is the upstream's own: the caller's Host must not choose which certificate convinces us.
@@ -46,7 +51,14 @@ export function createDial(upstream: Upstream, identity: SecureContext | undefin
   };
   const open: Dial['open'] = (place, protocol) => {
     const { host, port } = place;
-    const where = { host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS };
+    const where = {
+      host,
+      port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: KEEP_ALIVE_MS,
+      ...(isIP(host) === 0 && { lookup: find }),
+    };
     const options = tls(place);
     if (options === undefined) return withDeadline(connectTcp(where), 'connect', upstream.connectTimeoutMs);
     const socket = connectTls({ ...where, ...options, ALPNProtocols: [protocol] });
@@ -80,6 +92,20 @@ export function createDial(upstream: Upstream, identity: SecureContext | undefin
         socket.destroy();
       };
     },
+  };
+}
+
+function asNodeTakesIt(lookup: Lookup): LookupFunction {
+  return (name, { all }, done) => {
+    addressesOf(name, lookup).then(
+      (found) => {
+        const addresses = [...found].map((address) => ({ address, family: isIP(address) }));
+        const [first] = addresses;
+        if (all || first === undefined) done(null, addresses);
+        else done(null, first.address, first.family);
+      },
+      (cause: NodeJS.ErrnoException) => done(cause, []),
+    );
   };
 }
 

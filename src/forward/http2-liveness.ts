@@ -39,9 +39,13 @@ export function watchLiveness(
     heardAt = now();
   };
   const giveUp = () => {
-    // An answer that came while this process was busy is read first.
+    // What came while this process was busy is read first; whatever it is, it is a sign of life.
     setImmediate(() => {
       if (deadline === undefined || session.destroyed) return;
+      if (socket.bytesRead !== read) {
+        heard();
+        return;
+      }
       session.destroy(new UpstreamError('upstream_timeout', `no sign of life within ${pingTimeoutMs} ms`));
       // It would wait for what is still to be written, and nobody takes that any more.
       socket.destroy();

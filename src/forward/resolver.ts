@@ -10,6 +10,18 @@ export const systemLookup: Lookup = async (name) => {
   return found.map(({ address }) => address);
 };
 
+/**
+ * All addresses that can be dialled: without the unspecified one, which would lead to this very host.
+ *
+ * @throws when there are none
+ */
+export async function addressesOf(name: string, lookup: Lookup): Promise<ReadonlySet<string>> {
+  const answer = await lookup(name);
+  const usable = new Set(answer.filter((address) => address !== '0.0.0.0' && address !== '::'));
+  if (usable.size === 0) throw new Error('the answer has no address');
+  return usable;
+}
+
 export interface ResolverNeeds {
   readonly name: string;
   readonly lookup: Lookup;
@@ -59,7 +71,7 @@ class Resolver {
       this.#timer = setTimeout(() => this.ask(), intervalMs);
       this.#timer.unref();
     };
-    lookup(name)
+    addressesOf(name, lookup)
       .then((addresses) => this.#answered(addresses))
       .catch((cause: unknown) => this.#failed(cause))
       .finally(again);
@@ -70,19 +82,16 @@ class Resolver {
     clearTimeout(this.#timer);
   }
 
-  #answered(answer: readonly string[]): void {
+  #answered(answer: ReadonlySet<string>): void {
     if (this.#isClosed) return;
-    const usable = new Set(answer.filter((address) => address !== '0.0.0.0' && address !== '::'));
-    if (usable.size === 0) throw new Error('the answer has no address');
     // Who is known comes first: a long answer in ever new order must not move everybody to other addresses each time.
-    const kept = this.#known.filter((address) => usable.delete(address));
-    const addresses = [...kept, ...usable].slice(0, this.#needs.max);
+    const kept = this.#known.filter((address) => answer.has(address));
+    const addresses = [...new Set([...kept, ...answer])].slice(0, this.#needs.max);
     if (this.#isFailing) this.#needs.onTrouble(undefined);
     this.#isFailing = false;
     if (addresses.length === this.#known.length && kept.length === addresses.length) return;
-    const answered = kept.length + usable.size;
     this.#known = addresses;
-    this.#needs.onAddresses(addresses, answered);
+    this.#needs.onAddresses(addresses, answer.size);
   }
 
   #failed(cause: unknown): void {

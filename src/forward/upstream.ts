@@ -75,7 +75,7 @@ export interface UpstreamNeeds {
 export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): UpstreamConnections {
   const { lookup = systemLookup, pauses = PAUSES } = needs;
   const { maxConnections } = upstream;
-  const dial = createDial(upstream, createTlsIdentity(upstream));
+  const dial = createDial(upstream, createTlsIdentity(upstream), lookup);
   const places = createShare(() => maxConnections);
   const addresses = new Addresses({ ...needs, upstream, dial, places, lookup, pauses });
   // A connection that takes too long says so itself, a little earlier: then another address can still be tried.

@@ -31,6 +31,7 @@ export function createRaw(onConnection: (socket: Socket) => void): Server & { so
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.on('error', () => undefined);
+    socket.on('end', () => socket.end());
     onConnection(socket);
   });
   return Object.assign(server, { sockets });
@@ -39,7 +40,6 @@ export function createRaw(onConnection: (socket: Socket) => void): Server & { so
 /** A server that says its name in answer to every request head. */
 export function createNamed(name: string): ReturnType<typeof createRaw> {
   return createRaw((socket) => {
-    socket.on('end', () => socket.end());
     socket.on('data', (chunk) => {
       const heads = chunk.toString('latin1').split('\r\n\r\n').length - 1;
       for (let i = 0; i < heads; i += 1)
