@@ -43,6 +43,8 @@ export type Protocol = 'http/1.1' | 'h2';
  */
 export function createDial(upstream: Upstream, identity: SecureContext | undefined, lookup: Lookup): Dial {
   const find = asNodeTakesIt(lookup);
+  // Of each place the last one: to resume it costs both sides far less than to begin anew.
+  const sessions = { 'http/1.1': new WeakMap<Place, Buffer>(), h2: new WeakMap<Place, Buffer>() };
   const tls: Dial['tls'] = ({ target }) => {
     if (identity === undefined) return undefined;
     // The name is the upstream's own: the caller's Host must not choose which certificate convinces us.
@@ -61,7 +63,9 @@ export function createDial(upstream: Upstream, identity: SecureContext | undefin
     };
     const options = tls(place);
     if (options === undefined) return withDeadline(connectTcp(where), 'connect', upstream.connectTimeoutMs);
-    const socket = connectTls({ ...where, ...options, ALPNProtocols: [protocol] });
+    const session = sessions[protocol].get(place);
+    const socket = connectTls({ ...where, ...options, ...(session && { session }), ALPNProtocols: [protocol] });
+    socket.on('session', (fresh) => sessions[protocol].set(place, fresh));
     socket.once('secureConnect', () => {
       // A server without ALPN speaks HTTP/1.1, whatever it was offered.
       if ((socket.alpnProtocol || 'http/1.1') === protocol) return;

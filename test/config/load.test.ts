@@ -171,6 +171,59 @@ describe('loadConfig, of a file that is right', () => {
     });
   }
 
+  it('reads several URLs of one upstream, and everything else that can be said of it', async () => {
+    const pem = '-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n';
+    const written = [
+      'url: [h2://a.internal, "h2://[::1]:8443"]',
+      'resolveInterval: 5s',
+      'idleTimeout: 10s',
+      'pingInterval: 1m',
+      'pingTimeout: 2s',
+      'maxConnections: 10',
+      'host: Flyte.internal:80',
+      'certFile: c.pem',
+      'keyFile: c.pem',
+      'serverName: Svc.internal',
+    ].join('\n    ');
+    const { upstreams } = await configOf(leastSettings.replace('url: http://127.0.0.1:8090', written), {
+      'c.pem': pem,
+    });
+    const { clientCertificate, ...rest } = upstreams['control-plane'] ?? assert.fail();
+    assert.deepEqual(rest, {
+      name: 'control-plane',
+      protocol: 'h2',
+      targets: [
+        { host: 'a.internal', port: 443 },
+        { host: '::1', port: 8443 },
+      ],
+      resolveIntervalMs: 5000,
+      connectTimeoutMs: 5000,
+      headersTimeoutMs: 60_000,
+      idleTimeoutMs: 10_000,
+      pingIntervalMs: 60_000,
+      pingTimeoutMs: 2000,
+      maxConnections: 10,
+      hostHeader: 'flyte.internal:80',
+      serverName: 'svc.internal',
+    });
+    assert.match(clientCertificate?.certFile ?? '', /^\/.*c\.pem$/);
+  });
+
+  for (const [url, host, expected] of [
+    ['http://a.internal:8090', 'keep', undefined],
+    ['http://a.internal:8090', 'upstream', 'a.internal:8090'],
+    ['http://a.internal:80', 'upstream', 'a.internal'],
+    ['https://[::1]:443', 'upstream', '[::1]'],
+    ['h2c://[::1]:443', 'upstream', '[::1]:443'],
+    ['http://a.internal', 'Other.example', 'other.example'],
+  ] as const) {
+    it(`reads host: ${host} for ${url}`, async () => {
+      const settings = leastSettings.replace('url: http://127.0.0.1:8090', `url: "${url}"\n    host: ${host}`);
+      const { upstreams } = await configOf(settings);
+      assert.equal(upstreams['control-plane']?.hostHeader, expected);
+    });
+  }
+
   for (const [metadataUrl, expected] of [
     ['.well-known/openid-configuration', 'https://idp.example.com/oauth2/default/.well-known/openid-configuration'],
     ['/meta', 'https://idp.example.com/meta'],
@@ -386,6 +439,56 @@ const broken: readonly (readonly [string, (settings: string) => string, readonly
     'a CA for an upstream without TLS',
     (s) => s.replace('url: http', 'caFile: secrets/oidc_client_secret\n    url: http'),
     [/control-plane\.caFile: .*without TLS/, /caFile: expected a PEM file/],
+  ],
+  [
+    'URLs of two schemes',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: [http://a, h2c://b]'),
+    [/control-plane\.url\[1\]: expected the scheme of the first one, http; found h2c .*of its own/],
+  ],
+  [
+    'the same URL twice',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: [http://a, http://A:80]'),
+    [/control-plane\.url\[1\]: expected each address once/],
+  ],
+  [
+    'a URL that is none in a list',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: [http://a, "http://b/x"]'),
+    [/control-plane\.url\[1\]: .*leave it out/],
+  ],
+  [
+    'an upstream without a URL',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: []'),
+    [/control-plane\.url: expected a URL .*or a list of up to 64.*an empty list/],
+  ],
+  [
+    'a host of two',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: [http://a, http://b]\n    host: upstream'),
+    [/control-plane\.host: .*all of them answer/],
+  ],
+  [
+    'a Host with a scheme',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: http://a\n    host: "http://b"'),
+    [/control-plane\.host: .*leave the scheme out/],
+  ],
+  [
+    'a Host with a path',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: http://a\n    host: b/c'),
+    [/control-plane\.host: expected keep, upstream, or a host/],
+  ],
+  [
+    'half a client certificate',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: https://a\n    certFile: secrets/oidc_client_secret'),
+    [/control-plane\.keyFile: .*together/, /certFile: expected a PEM file/],
+  ],
+  [
+    'TLS settings without TLS',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: h2c://a\n    serverName: b'),
+    [/control-plane\.serverName: .*without TLS/],
+  ],
+  [
+    'an address as server name',
+    (s) => s.replace('url: http://127.0.0.1:8090', 'url: h2://a\n    serverName: 10.0.0.1'),
+    [/control-plane\.serverName: .*cannot be sent/],
   ],
   [
     "an upstream's name with a dot",

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   connect as connectHttp2,
   createServer as createHttp2,
+  type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
@@ -63,13 +64,13 @@ function begin(door: Front, request = get()): Socket {
 }
 
 /** An h2c server whose streams are answered by the test. */
-async function startH2c(onStream: (stream: ServerHttp2Stream) => void) {
+async function startH2c(onStream: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void) {
   const server = createHttp2();
   const sessions: ServerHttp2Session[] = [];
   server.on('session', (session) => sessions.push(session));
-  server.on('stream', (stream) => {
+  server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined);
-    onStream(stream);
+    onStream(stream, headers);
   });
   stage.onClose(() => {
     server.close();
@@ -287,10 +288,15 @@ describe('a request', () => {
 
   it('that came after the last one GOAWAY counts goes to another connection', async () => {
     // The first connection counts no stream at all: what was sent is told to be unprocessed (RFC 9113 §6.8).
+    let refused = 0;
     const leaving = ending(
       createRaw((socket) => {
         socket.write(frame(SETTINGS, 0, 0));
-        socket.once('data', () => socket.write(frame(GOAWAY, 0, 0, Buffer.alloc(8))));
+        socket.on('data', () => {
+          if (refused > 0) return;
+          refused += 1;
+          socket.write(frame(GOAWAY, 0, 0, Buffer.alloc(8)));
+        });
       }),
     );
     const leavingPort = await listen(leaving);
@@ -306,7 +312,7 @@ describe('a request', () => {
       stream.end(message);
       assert.equal(await bodyOf(stream), message);
     }
-    assert.ok(leaving.sockets.size > 0);
+    assert.equal(refused, 1);
   });
 
   it('that is safe and whose HTTP/2 connection was lost unanswered goes out once more; any other does not', async () => {
@@ -324,5 +330,33 @@ describe('a request', () => {
     call.end('x');
     assert.equal(await bodyOf(call), 'upstream_broken');
     assert.equal(seen.length, 3);
+  });
+});
+
+describe('the Host that an upstream hears', () => {
+  const echo = () =>
+    listen(ending(createRaw((socket) => socket.on('data', (chunk) => socket.end(`HTTP/1.1 200 OK\r\n\r\n${chunk}`)))));
+
+  it('is the request’s, byte for byte, or what the settings say; X-Forwarded-Host is the request’s always', async () => {
+    const port = await echo();
+    const request = get().replace('Host: h', 'Host: Some.Example:80');
+    const kept = await talk((await stage.front({ upstream: { port } })).http1Port, request);
+    assert.match(kept, /\r\nHost: Some\.Example:80\r\n/i);
+    const door = await stage.front({ upstream: { port, hostHeader: 'flyte.internal:8080' } });
+    const rewritten = await talk(door.http1Port, request);
+    assert.match(rewritten, /\r\nHost: flyte\.internal:8080\r\n/i);
+    assert.equal(rewritten.match(/\r\nHost:/gi)?.length, 1);
+    assert.match(rewritten, /\r\nX-Forwarded-Host: some\.example:80\r\n/i);
+  });
+
+  it('is the same over HTTP/2', async () => {
+    const authorities: (string | undefined)[] = [];
+    const { port } = await startH2c((stream, headers) => {
+      authorities.push(headers[':authority']);
+      stream.respond({ ':status': 200 }, { endStream: true });
+    });
+    const door = await stage.front({ upstream: { protocol: 'h2c', port, hostHeader: 'flyte.internal' } });
+    await bodyOf(caller(door).request({ ':path': '/' }));
+    assert.deepEqual(authorities, ['flyte.internal']);
   });
 });

@@ -10,7 +10,7 @@ import type { TLSSocket } from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import type { Upstream } from '../../src/config/config.ts';
 import { createForward } from '../../src/forward/forward.ts';
-import { testCertificate } from '../server/test-certificate.ts';
+import { namedCertificate, testCertificate } from '../server/test-certificate.ts';
 import { type Front, listen, startFront, talk, usualTimes } from './front.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'flytegate-tls-'));
@@ -104,6 +104,58 @@ describe('an upstream over TLS', () => {
     const { port } = await startHttps();
     const door = await front({ port, protocol: 'h2' });
     assert.match(await talk(door.http1Port, get('h')), /upstream_unreachable$/);
+  });
+
+  it('is known by serverName, which the caller cannot choose, whatever its address', async () => {
+    const asked: unknown[] = [];
+    const server = createHttps(namedCertificate, (request, response) => response.end(`hello ${request.headers.host}`));
+    server.on('secureConnection', (socket: TLSSocket) => asked.push(socket.servername));
+    const port = await listen(server);
+    closers.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const namedCa = join(folder, 'named.pem');
+    writeFileSync(namedCa, namedCertificate.cert);
+    const known = await front({ port, caFile: namedCa, serverName: 'svc.internal' });
+    for (const host of ['h.example', 'other.example'])
+      assert.match(await talk(known.http1Port, get(host)), new RegExp(`hello ${host}$`));
+    assert.deepEqual(new Set(asked), new Set(['svc.internal']));
+    const unknown = await front({ port, caFile: namedCa });
+    assert.match(await talk(unknown.http1Port, get('svc.internal')), /upstream_unreachable$/);
+    // A name that is looked up is what the certificate must say, not the address that was found.
+    const byName = { targets: [{ host: 'svc.internal', port }], protocol: 'https', caFile: namedCa } as const;
+    const found = await startFront({ upstream: byName, lookup: async () => ['127.0.0.1'] });
+    closers.push(found.close);
+    assert.match(await talk(found.http1Port, get('any.example')), /hello any.example$/);
+  });
+
+  it('sees the certificate of its own settings, and no other upstream does', async () => {
+    const server = createHttps(
+      { ...testCertificate, requestCert: true, rejectUnauthorized: false, ca: namedCertificate.cert },
+      (request, response) => {
+        const { authorized } = request.socket as TLSSocket;
+        response.end(authorized ? 'known' : 'unknown');
+      },
+    );
+    const port = await listen(server);
+    closers.push(() => {
+      server.close();
+      server.closeAllConnections();
+    });
+    const certFile = join(folder, 'client.crt');
+    const keyFile = join(folder, 'client.key');
+    writeFileSync(certFile, namedCertificate.cert);
+    writeFileSync(keyFile, namedCertificate.key);
+    const proving = await front({ port, clientCertificate: { certFile, keyFile } });
+    const plain = await front({ port });
+    for (let i = 0; i < 3; i += 1) {
+      assert.match(await talk(proving.http1Port, get('h')), /\nknown$/);
+      assert.match(await talk(plain.http1Port, get('h')), /\nunknown$/);
+    }
+    const wrong = { certFile, keyFile: join(folder, 'wrong.key') };
+    writeFileSync(wrong.keyFile, testCertificate.key);
+    await assert.rejects(front({ port, clientCertificate: wrong }), { code: 'config_invalid' });
   });
 
   it('with a CA file that cannot be read stops the start', () => {
