@@ -17,8 +17,6 @@ export interface AddressNeeds {
   readonly pauses: Pauses;
   readonly log: Log;
   readonly now: () => Millis;
-  /** Told when it is left alone, and when it is back. */
-  readonly onHealth: () => void;
 }
 
 /** One place that requests to an upstream go to: its connections, how many requests are under way, and how well it is. */
@@ -47,7 +45,6 @@ export class Address {
         const facts = { upstream: upstream.name, address: shown };
         if (cause === undefined) log.info('upstream.address_back', facts);
         else log.warn('upstream.address_ejected', { ...facts, cause });
-        needs.onHealth();
       },
     });
     this.http2 = createHttp2Sessions({
@@ -85,13 +82,17 @@ function createPool(origin: string, place: Place, { upstream, dial }: AddressNee
     // Who the upstream must prove to be is settled there, whatever a request says.
     connect: (_said, done) => {
       const socket = dial.open(place, 'http/1.1');
-      const failed = (error: Error) => done(error, null);
-      socket.once('error', failed);
+      let isTold = false;
+      // It stays: whoever has the socket then listens, too, and one error more must not end the process.
+      socket.on('error', (error) => {
+        if (!isTold) done(error, null);
+        isTold = true;
+      });
       socket.once(dial.tls(place) === undefined ? 'connect' : 'secureConnect', () => {
-        socket.off('error', failed);
-        // Refused at the last moment, for what it speaks: the error is told by the next event.
-        if (socket.destroyed) socket.once('error', failed);
-        else done(null, socket);
+        // Refused at the last moment, for what it speaks: its error follows.
+        if (isTold || socket.destroyed) return;
+        isTold = true;
+        done(null, socket);
       });
     },
     connections: upstream.maxConnections,

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import type { Metrics } from '../observe/metrics.ts';
+import type { UpstreamState } from '../observe/metrics.ts';
 import { Address, type AddressNeeds } from './address.ts';
 import type { Place } from './dial.ts';
 import { type Lookup, startResolver } from './resolver.ts';
@@ -7,7 +7,7 @@ import { type Lookup, startResolver } from './resolver.ts';
 /** Of one upstream; a name's answer may have any number. */
 const MAX_ADDRESSES = 64;
 
-type Needs = Omit<AddressNeeds, 'onHealth'> & { readonly lookup: Lookup; readonly metrics: Metrics };
+type Needs = AddressNeeds & { readonly lookup: Lookup };
 
 /** The addresses of one upstream: those that the settings name, and those that its names have at the moment. */
 export class Addresses {
@@ -26,7 +26,7 @@ export class Addresses {
     const { targets } = needs.upstream;
     // Until a name is looked up it stands for itself, so that nobody waits: whoever connects looks it up, too.
     this.#ofTargets = targets.map(({ host, port }) => [this.#create({ target: host, host, port })]);
-    this.#changed();
+    this.#all = this.#ofTargets.flat();
     this.#stops = targets.flatMap(({ host }, at) => (isIP(host) === 0 ? [this.#follow(host, at)] : []));
   }
 
@@ -59,6 +59,14 @@ export class Addresses {
     return this.#all.some((address) => address !== than);
   }
 
+  state(): UpstreamState {
+    const leftAlone = this.#all.filter(({ health }) => health.isLeftAlone).length;
+    let inFlight = 0;
+    for (const address of this.#all) inFlight += address.inFlight;
+    for (const address of this.#retired) inFlight += address.inFlight;
+    return { inUse: this.#all.length - leftAlone, leftAlone, inFlight };
+  }
+
   /** Ends every connection at once. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -85,7 +93,7 @@ export class Addresses {
   }
 
   #create(place: Place): Address {
-    return new Address(place, { ...this.#needs, onHealth: () => this.#measure() });
+    return new Address(place, this.#needs);
   }
 
   /** Follows a name to wherever it points. @returns ends it */
@@ -117,22 +125,12 @@ export class Addresses {
       (host) => known.get(host) ?? this.#create({ target: target.host, host, port: target.port }),
     );
     for (const address of before) if (!hosts.includes(address.place.host)) this.#retire(address);
-    this.#changed();
+    this.#all = this.#ofTargets.flat();
   }
 
   #retire(address: Address): void {
     this.#retired.add(address);
     const gone = () => this.#retired.delete(address);
     address.retire().then(gone, gone);
-  }
-
-  #changed(): void {
-    this.#all = this.#ofTargets.flat();
-    this.#measure();
-  }
-
-  #measure(): void {
-    const leftAlone = this.#all.filter(({ health }) => health.isLeftAlone).length;
-    this.#needs.metrics.addresses(this.#needs.upstream.name, { inUse: this.#all.length - leftAlone, leftAlone });
   }
 }

@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Health } from './health.ts';
 import { type Liveness, watchLiveness } from './http2-liveness.ts';
 import type { Share } from './share.ts';
-import { UpstreamError } from './upstream-failure.ts';
+import { saysNothingOfThem, UpstreamError } from './upstream-failure.ts';
 
 /** To one address. */
 const MAX_SESSIONS = 64;
@@ -194,7 +194,7 @@ export class Session {
     this.#isLost = true;
     const { health } = this.#needs;
     const cause = this.error ?? new Error('the connection closed');
-    if (!this.#isLeaving) {
+    if (!this.#isLeaving && !saysNothingOfThem(cause)) {
       if (!this.isConnected || this.error instanceof UpstreamError) health.unreachable(cause);
       else if (!this.#isAnswered) health.cut(cause);
     }

@@ -45,9 +45,9 @@ export function upstreamFailure(error: unknown, wasConnected: boolean): Upstream
 }
 
 /** What went wrong on this side: it says nothing of the address. */
-const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'EADDRNOTAVAIL', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
+const OURS = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'UND_ERR_DESTROYED', 'UND_ERR_CLOSED']);
 
-/** Whether a failure is none of the address that was dialled: descriptors or ports of ours ran out, or the room closes. */
+/** Whether a failure is none of the address that was dialled: descriptors or buffers of ours ran out, or the room closes. */
 export function saysNothingOfThem(error: unknown): boolean {
   return OURS.has(codeOf(error));
 }

@@ -78,6 +78,7 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
   const dial = createDial(upstream, createTlsIdentity(upstream), lookup);
   const places = createShare(() => maxConnections);
   const addresses = new Addresses({ ...needs, upstream, dial, places, lookup, pauses });
+  needs.metrics.watchUpstream(upstream.name, () => addresses.state());
   // A connection that takes too long says so itself, a little earlier: then another address can still be tried.
   const patienceMs = upstream.connectTimeoutMs * 1.25;
   const waiting = createWaiting({ max: MAX_WAITING, patienceMs, now: needs.now });

@@ -12,6 +12,16 @@ export type RequestOutcome =
   | 'not_found'
   | 'upstream_failed';
 
+/** How an upstream is at the moment. */
+export interface UpstreamState {
+  /** Addresses that requests go to. */
+  readonly inUse: number;
+  /** Addresses that are left alone because they fail. */
+  readonly leftAlone: number;
+  /** Requests under way, upgraded connections included. */
+  readonly inFlight: number;
+}
+
 /** What is counted. */
 export interface Metrics {
   request(outcome: RequestOutcome): void;
@@ -21,8 +31,8 @@ export interface Metrics {
   renewal(outcome: 'renewed' | 'refused' | 'failed'): void;
   /** Time from sending a request to the head of its answer. @param tookMs milliseconds */
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
-  /** How many addresses an upstream has at the moment, and how many more are left alone because they fail. */
-  addresses(upstream: string, now: { readonly inUse: number; readonly leftAlone: number }): void;
+  /** How an upstream is gets read whenever the page is. */
+  watchUpstream(name: string, read: () => UpstreamState): void;
   /** The page in Prometheus' text format. */
   page(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
@@ -57,12 +67,7 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
-  const addresses = new Gauge({
-    name: 'flytegate_upstream_addresses',
-    help: 'Addresses of an upstream: in use, and left alone because they fail',
-    labelNames: ['upstream', 'state'],
-    registers: [registry],
-  });
+  const watchUpstream = createWatch(registry);
   const stopMeasuring = measureProcess(registry);
   return {
     request: requests,
@@ -71,10 +76,7 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     signOut: () => signOuts('finished'),
     renewal: renewals,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
-    addresses: (upstream, { inUse, leftAlone }) => {
-      addresses.set({ upstream, state: 'in_use' }, inUse);
-      addresses.set({ upstream, state: 'left_alone' }, leftAlone);
-    },
+    watchUpstream,
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
   };
@@ -96,6 +98,34 @@ function createTally(registry: Registry, name: string, help: string, label: stri
   return (value) => {
     sums.set(value, (sums.get(value) ?? 0) + 1);
   };
+}
+
+/** Gauges of upstreams: what they say is asked when the page is read. */
+function createWatch(registry: Registry): Metrics['watchUpstream'] {
+  const upstreams = new Map<string, () => UpstreamState>();
+  new Gauge({
+    name: 'flytegate_upstream_addresses',
+    help: 'Addresses of an upstream: in use, and left alone because they fail',
+    labelNames: ['upstream', 'state'],
+    registers: [registry],
+    collect() {
+      for (const [upstream, read] of upstreams) {
+        const { inUse, leftAlone } = read();
+        this.set({ upstream, state: 'in_use' }, inUse);
+        this.set({ upstream, state: 'left_alone' }, leftAlone);
+      }
+    },
+  });
+  new Gauge({
+    name: 'flytegate_upstream_requests_in_flight',
+    help: 'Requests under way at an upstream, upgraded connections included',
+    labelNames: ['upstream'],
+    registers: [registry],
+    collect() {
+      for (const [upstream, read] of upstreams) this.set({ upstream }, read().inFlight);
+    },
+  });
+  return (name, read) => void upstreams.set(name, read);
 }
 
 /** Milliseconds between two samples of the event loop. */

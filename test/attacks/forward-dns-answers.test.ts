@@ -79,12 +79,20 @@ describe('an upstream that accepts connections and closes them at once', () => {
   });
 
   it('beside a good one costs nobody an answer', async () => {
-    const cutting = await serve(() => createRaw((socket) => void socket.destroy()));
+    let connections = 0;
+    const cutting = await serve(() =>
+      createRaw((socket) => {
+        connections += 1;
+        socket.destroy();
+      }),
+    );
     const good = await serve(() => createNamed('good'));
     const watched = createWatchedLog();
     const targets = [cutting, good].map((port) => ({ host: '127.0.0.1', port }));
-    const door = await stage.front({ upstream: { targets }, log: watched.log });
+    const pauses = { firstMs: 60_000, longestMs: 60_000 };
+    const door = await stage.front({ upstream: { targets }, log: watched.log, pauses });
     for (let i = 0; i < 12; i += 1) assert.match(await talk(door.http1Port, get), /good$/);
-    assert.ok(watched.events.includes('upstream.address_ejected'));
+    assert.deepEqual(watched.events, ['upstream.address_ejected']);
+    assert.equal(connections, 3);
   });
 });

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { ServerHttp2Stream } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { type Front, listen, talk } from './front.ts';
+import { bodyOf, createHttp2Stage } from './http2-stage.ts';
 import { createRaw } from './places.ts';
 import { deadPort } from './raw-upstream.ts';
 import { createStage } from './stage.ts';
 
 const stage = createStage();
 after(stage.close);
+const http2 = createHttp2Stage();
+after(http2.close);
 
 const ask = (target: string, more = '') => `GET ${target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n${more}\r\n`;
 const upgrade = (target: string) =>
@@ -44,7 +49,7 @@ async function turns(isSo: () => boolean): Promise<void> {
 }
 
 /** Sends something, and leaves once the upstream holds it. */
-async function leave(door: Front, held: Socket[], bytes: string): Promise<void> {
+async function leave(door: Front, held: { readonly length: number }, bytes: string): Promise<void> {
   const before = held.length;
   const socket = connect(door.http1Port, '127.0.0.1');
   socket.on('error', () => undefined);
@@ -80,35 +85,54 @@ describe('the place of a request at its upstream', () => {
     }
   });
 
-  it('is counted for each address until the end, so that what went wrong weighs on none', async () => {
+  it('is counted at its address until the end, and never longer', async () => {
     const [a, b] = [await startMishaps(), await startMishaps()];
-    const targets = [a, b].map(({ port }) => ({ host: '127.0.0.1', port }));
+    const targets = [a.port, b.port, await deadPort()].map((port) => ({ host: '127.0.0.1', port }));
     const door = await stage.front({ upstream: { targets } });
+    const both = {
+      get length() {
+        return a.held.length + b.held.length;
+      },
+    };
     for (let round = 0; round < 3; round += 1) {
-      // An odd number of each, so that they fall on the two unevenly.
-      for (const target of mishaps) await talk(door.http1Port, ask(target));
-      const before = a.held.length;
-      const socket = connect(door.http1Port, '127.0.0.1');
-      socket.on('error', () => undefined);
-      socket.write(round % 2 === 0 ? upgrade('/switch') : ask('/held'));
-      await turns(() => a.held.length + b.held.length > round);
-      const ended = door.nextOutcome();
-      socket.resetAndDestroy();
-      await ended;
-      void before;
+      for (const target of mishaps) {
+        await talk(door.http1Port, ask(target));
+        await talk(door.http1Port, upgrade(target));
+      }
+      for (const bytes of [ask('/held'), upgrade('/held'), upgrade('/switch')]) await leave(door, both, bytes);
+      await turns(() => door.state().inFlight === 0);
     }
-    const counts = () => [a.held.length, b.held.length] as const;
-    const [fromA, fromB] = counts();
-    const callers: Socket[] = [];
-    for (let i = 1; i <= 10; i += 1) {
-      const socket = connect(door.http1Port, '127.0.0.1');
-      socket.on('error', () => undefined);
-      socket.write(ask('/held'));
-      callers.push(socket);
-      await turns(() => counts()[0] + counts()[1] === fromA + fromB + i);
-    }
-    assert.deepEqual([counts()[0] - fromA, counts()[1] - fromB], [5, 5]);
-    for (const socket of callers) socket.destroy();
+    const caller = connect(door.http1Port, '127.0.0.1');
+    const before = both.length;
+    caller.write(ask('/held'));
+    await turns(() => both.length > before);
+    assert.equal(door.state().inFlight, 1);
+    caller.destroy();
+  });
+
+  it('is counted over HTTP/2, too', async () => {
+    const streams: ServerHttp2Stream[] = [];
+    const upstream = await http2.startUpstream((stream, raw) => {
+      streams.push(stream);
+      const target = raw[raw.indexOf(':path') + 1];
+      if (target === '/reset') stream.close(2);
+      else if (target === '/lost') stream.session?.destroy();
+      else if (target === '/ok') stream.respond({ ':status': 200 }, { endStream: true });
+      else stream.respond({ ':status': 200 });
+    });
+    const door = await http2.front({ upstream: { port: upstream.port } });
+    const session = http2.caller(door);
+    for (const target of ['/reset', '/lost', '/ok', '/reset', '/ok'])
+      await bodyOf(session.request({ ':path': target }));
+    const left = session.request({ ':path': '/left' });
+    await once(left, 'response');
+    assert.equal(door.state().inFlight, 1);
+    left.close(8);
+    await turns(() => door.state().inFlight === 0);
+    const dead = await http2.front({ upstream: { port: await deadPort() } });
+    await bodyOf(http2.caller(dead).request({ ':path': '/' }));
+    await turns(() => dead.state().inFlight === 0);
+    assert.deepEqual(dead.state(), { inUse: 0, leftAlone: 1, inFlight: 0 });
   });
 });
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer as createHttp1, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createHttp2, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
@@ -7,7 +8,7 @@ import type { Upstream } from '../../src/config/config.ts';
 import { Failure } from '../../src/failure.ts';
 import { createForward, type Forwarded, type ForwardNeeds, type ForwardPlan } from '../../src/forward/forward.ts';
 import type { Log } from '../../src/observe/log.ts';
-import type { Metrics } from '../../src/observe/metrics.ts';
+import type { Metrics, UpstreamState } from '../../src/observe/metrics.ts';
 import type { Exchange, Wire } from '../../src/server/exchange.ts';
 import { Fields } from '../../src/server/request-head.ts';
 
@@ -22,6 +23,8 @@ export interface Front {
   nextOutcome(): Promise<Forwarded>;
   /** The caller's side of the newest exchange. */
   readonly lastWire: () => Wire | undefined;
+  /** What metrics hear of the upstream. */
+  state(): UpstreamState;
   /** What passing on a bare request of some method throws. */
   outcomeOf(method: string): Promise<string>;
   close(): Promise<void>;
@@ -73,6 +76,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
   const outcomes: Forwarded[] = [];
   const measured: string[] = [];
   const waiters: ((outcome: Forwarded) => void)[] = [];
+  let state: Front['state'] = () => assert.fail('no upstream');
   const metrics: Metrics = {
     request: () => undefined,
     decision: () => undefined,
@@ -80,7 +84,9 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     signOut: () => undefined,
     renewal: () => undefined,
     upstream: (_name, outcome) => measured.push(outcome),
-    addresses: () => undefined,
+    watchUpstream: (_name, read) => {
+      state = read;
+    },
     page: () => Promise.resolve({ contentType: '', body: '' }),
   };
   const upstream: Upstream = {
@@ -141,6 +147,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     measured,
     nextOutcome: () => new Promise((resolve) => waiters.push(resolve)),
     lastWire: () => last,
+    state: () => state(),
     outcomeOf: (method) =>
       codeThrown(() => forward({ head: { method } } as Exchange, planOf(needs, { authority: '', target: '/' }))),
     close: async () => {

@@ -172,7 +172,7 @@ describe('an upstream over TLS', () => {
     const log = { debug: nothing, info: nothing, warn: nothing, error: nothing };
     const metrics = {
       upstream: nothing,
-      addresses: nothing,
+      watchUpstream: nothing,
       request: nothing,
       decision: nothing,
       signIn: nothing,

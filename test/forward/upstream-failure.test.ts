@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { isOurMistake, UpstreamError, upstreamFailure, wasClosed } from '../../src/forward/upstream-failure.ts';
+import {
+  isOurMistake,
+  saysNothingOfThem,
+  UpstreamError,
+  upstreamFailure,
+  wasClosed,
+} from '../../src/forward/upstream-failure.ts';
 
 const coded = (code: string) => Object.assign(new Error('any message'), { code });
 
@@ -23,6 +29,12 @@ describe('an error on the way to an upstream', () => {
 
   it('that this room noticed means what it says', () => {
     assert.equal(upstreamFailure(new UpstreamError('upstream_timeout', 'x'), false), 'upstream_timeout');
+  });
+
+  it('that comes of this side running out of something is held against no address', () => {
+    assert.equal(saysNothingOfThem(coded('EMFILE')), true);
+    // Without IPv6 on this host, every IPv6 address fails so.
+    assert.equal(saysNothingOfThem(coded('EADDRNOTAVAIL')), false);
   });
 
   it('that is no error at all is still a failure', () => {

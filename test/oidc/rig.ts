@@ -193,7 +193,7 @@ export function createTestMetrics(): Metrics {
     signOut: nothing,
     renewal: nothing,
     upstream: nothing,
-    addresses: nothing,
+    watchUpstream: nothing,
     page: async () => ({ contentType: 'text/plain', body: '' }),
   };
 }
