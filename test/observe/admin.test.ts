@@ -47,12 +47,16 @@ describe('the admin port', () => {
     metrics.signIn('finished');
     metrics.renewal('refused');
     metrics.upstream('control-plane', 'answered', 30);
+    metrics.watchUpstream('control-plane', () => ({ inUse: 2, leftAlone: 1, inFlight: 7 }));
     const page = await (await ask('/metrics')).text();
     for (const line of [
       'flytegate_requests_total{outcome="forwarded"} 2',
       'flytegate_decisions_total{outcome="hit"} 1',
       'flytegate_sign_ins_total{outcome="finished"} 1',
       'flytegate_renewals_total{outcome="refused"} 1',
+      'flytegate_upstream_addresses{upstream="control-plane",state="in_use"} 2',
+      'flytegate_upstream_addresses{upstream="control-plane",state="left_alone"} 1',
+      'flytegate_upstream_requests_in_flight{upstream="control-plane"} 7',
       'flytegate_upstream_seconds_bucket{le="0.02",upstream="control-plane",outcome="answered"} 0',
       'flytegate_upstream_seconds_bucket{le="0.1",upstream="control-plane",outcome="answered"} 1',
     ])
