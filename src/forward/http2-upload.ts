@@ -63,13 +63,13 @@ export class Http2Upload {
       'data',
       contained((chunk: Buffer) => this.#send(chunk)),
     );
-    this.#body.on(
-      'end',
-      contained(() => {
-        this.#isEnded = true;
-        this.#end();
-      }),
-    );
+    const ended = () => {
+      this.#isEnded = true;
+      this.#end();
+    };
+    // An empty one ends without being read, and may have done so while nobody listened.
+    if (this.#body.readableEnded) ended();
+    else this.#body.on('end', contained(ended));
     // Told by the caller's 'close'; without a listener it would end the process.
     this.#body.on('error', () => undefined);
   }

@@ -173,6 +173,21 @@ describe('an address that is not there', () => {
     }
   });
 
+  it('costs no call whose body is empty, and was so before a connection stood', async () => {
+    const { port } = await startH2c((stream) => {
+      stream.resume().once('end', () => stream.respond({ ':status': 204 }, { endStream: true }));
+    });
+    for (const targets of [at(port), at(await deadPort(), port)]) {
+      const session = caller(await stage.front({ upstream: { protocol: 'h2c', targets } }));
+      for (let i = 0; i < 3; i += 1) {
+        const stream = session.request(grpc);
+        stream.end();
+        const [head] = await once(stream, 'response');
+        assert.equal(head[':status'], 204);
+      }
+    }
+  });
+
   it('is back when somebody listens there again', async () => {
     const watched = createWatchedLog();
     const port = await deadPort();
