@@ -13,7 +13,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { frame, GOAWAY, SETTINGS } from '../server/raw-http2.ts';
 import { type Front, listen, talk } from './front.ts';
 import { bodyOf, grpc } from './http2-stage.ts';
-import { createNamed, createRaw, createWatchedLog } from './places.ts';
+import { createNamed, createRaw, createWatchedLog, deadPlace } from './places.ts';
 import { deadPort } from './raw-upstream.ts';
 import { createStage, until } from './stage.ts';
 
@@ -190,27 +190,27 @@ describe('an address that is not there', () => {
 
   it('is back when somebody listens there again', async () => {
     const watched = createWatchedLog();
-    const port = await deadPort();
+    const dead = await deadPlace('127.0.0.81');
     const pauses = { firstMs: 20, longestMs: 20 };
-    const targets = at(await named('a'), port);
+    const targets = [...at(await named('a')), dead];
     const door = await stage.front({ upstream: { targets }, log: watched.log, pauses });
     await names(door, 2);
     const b = ending(createNamed('b'));
-    b.listen(port, '127.0.0.1');
+    b.listen(dead.port, dead.host);
     await once(b, 'listening');
     await watched.written('upstream.address_back');
     assert.deepEqual((await names(door, 2)).toSorted(), ['a', 'b']);
   });
 
   it('is tried all the same when no other is there, and keeps nobody waiting', async () => {
-    const port = await deadPort();
-    const door = await stage.front({ upstream: { targets: at(port, await deadPort()) } });
+    const dead = await deadPlace('127.0.0.82');
+    const door = await stage.front({ upstream: { targets: [dead, await deadPlace('127.0.0.83')] } });
     assert.deepEqual(
       await names(door, 3),
       Array.from({ length: 3 }, () => 'upstream_unreachable'),
     );
     const late = ending(createNamed('late'));
-    late.listen(port, '127.0.0.1');
+    late.listen(dead.port, dead.host);
     await once(late, 'listening');
     assert.deepEqual(await names(door, 2), ['late', 'late']);
   });

@@ -24,6 +24,20 @@ export async function listenOn<S extends Server>(hosts: readonly string[], creat
   throw new Error('no port is free on all of them');
 }
 
+/**
+ * A place where nobody listens, until the test does: at an address of its own, where no other test takes the port meanwhile.
+ *
+ * @param host a loopback address
+ */
+export async function deadPlace(host: string): Promise<{ readonly host: string; readonly port: number }> {
+  const [server] = await listenOn([host], () => createServer());
+  if (server === undefined) throw new Error('no server');
+  const place = { host, port: portOf(server) };
+  server.close();
+  await once(server, 'close');
+  return place;
+}
+
 /** A server of bare sockets that end with it. */
 export function createRaw(onConnection: (socket: Socket) => void): Server & { sockets: Set<Socket> } {
   const sockets = new Set<Socket>();
