@@ -1,12 +1,15 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped, pairs, writableReason } from './downstream.ts';
+import { type Following, followAnswer } from './last-words.ts';
 
 /** A caller that speaks HTTP/1.1 or 1.0. */
 export class Http1Downstream implements Downstream {
   readonly hop = 'http1';
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
+  #following: Following | undefined;
   bytes = 0;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
@@ -40,6 +43,8 @@ export class Http1Downstream implements Downstream {
   start(head: AnswerHead): void {
     const response = this.#response;
     const fields = this.#isChunked(head) ? head.fields : withoutTrailerField(head.fields);
+    // One with a length has no room for more words, and is spared the look at its fields.
+    if (!head.hasLength) this.#following = followAnswer(fields, false);
     response.sendDate = false;
     response.writeHead(head.status, writableReason(head.reason), fields);
     process.nextTick(flushHead, this, response);
@@ -47,6 +52,7 @@ export class Http1Downstream implements Downstream {
 
   write(chunk: Uint8Array): boolean {
     this.bytes += chunk.byteLength;
+    this.#following?.pass(chunk);
     return this.#response.write(chunk);
   }
 
@@ -61,8 +67,14 @@ export class Http1Downstream implements Downstream {
     if (!this.#request.readableEnded) this.#request.resume();
   }
 
-  breakOff(): void {
+  breakOff(why: Cut, reference: string): void {
     const { socket } = this.#response;
+    const words = this.#response.writable ? this.#following?.lastWords(why, reference) : undefined;
+    if (words?.body !== undefined) {
+      this.write(words.body);
+      this.end([]);
+      return;
+    }
     // A plain FIN would be the regular end of an answer without a length.
     if (socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
     else this.#response.destroy();

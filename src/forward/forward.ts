@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { type Contain, createContain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
+import type { Cut } from './cut.ts';
 import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
 import { Http2Downstream, isGrpc } from './downstream-http2.ts';
@@ -35,7 +36,8 @@ export interface ForwardNeeds {
 /**
  * Moves requests and answers between callers and upstreams: no opinion about the caller.
  *
- * `close` ends every connection to an upstream at once, and with it whatever still streams.
+ * `close` ends every connection to an upstream at once, and with it whatever still streams: each answer in the words that
+ * its protocol has for a service that goes away, else by reset.
  * @throws {Failure} `config_invalid` when an upstream's CA file cannot be read
  */
 export function createForward(needs: ForwardNeeds): { forward: Forward; close(): Promise<void> } {
@@ -43,6 +45,8 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const headers = createHeaders(needs);
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
+  let isClosing = false;
+  const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
   for (const [name, setting] of Object.entries(needs.upstreams)) {
     upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now }));
   }
@@ -50,9 +54,10 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
     forward: async (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
-      return pass(exchange, plan, { headers, upstream, contain });
+      return pass(exchange, plan, { headers, upstream, contain, whyLost });
     },
     close: async () => {
+      isClosing = true;
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };
@@ -62,6 +67,7 @@ interface Way {
   readonly headers: Headers;
   readonly upstream: UpstreamConnections;
   readonly contain: Contain;
+  readonly whyLost: () => Cut;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
@@ -89,12 +95,12 @@ async function passWithin(share: Share, passRequest: () => Promise<Forwarded>): 
 }
 
 function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
-  const { headers, upstream, contain } = way;
+  const { headers, upstream, contain, whyLost } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
   const { headersTimeoutMs, scheme } = upstream;
   const measure = upstream.measure();
-  const passage = { exchange, plan, downstream: downstreamOf(wire) };
+  const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost };
   return speaksHttp2(upstream, wire)
     ? forwardHttp2(passage, { headers, sessions: upstream.http2, scheme, headersTimeoutMs, measure, contain })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
@@ -121,9 +127,7 @@ function passUpgrade(
 }
 
 function downstreamOf(wire: Exclude<Wire, { kind: 'upgrade' }>): Downstream {
-  return wire.kind === 'http1'
-    ? new Http1Downstream(wire.request, wire.response)
-    : new Http2Downstream(wire.stream, wire.headers);
+  return wire.kind === 'http1' ? new Http1Downstream(wire.request, wire.response) : new Http2Downstream(wire.stream);
 }
 
 /** HTTP/2 where the setting says so, and for gRPC, which is nothing without it. */

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Exchange } from '../server/exchange.ts';
+import type { Cut } from './cut.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
@@ -13,6 +14,8 @@ export interface Passage {
   readonly exchange: Exchange;
   readonly plan: ForwardPlan;
   readonly downstream: Downstream;
+  /** What it means when the upstream's side ends in the middle. */
+  readonly whyLost: () => Cut;
 }
 
 /** Passes a request on to an HTTP/1.1 upstream and the answer back, streaming both ways. Rejects for our own mistakes. */
@@ -122,10 +125,15 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
     const wasConnected = this.#controller !== undefined;
     this.#controller = undefined;
     if (this.#isOver) return;
-    if (this.#status !== 0) this.#passage.downstream.breakOff();
+    if (this.#status !== 0) this.#breakOff();
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
     else if (wasConnected && this.#mayRetry(error)) this.#dispatch();
     else this.#fail(error, wasConnected);
+  }
+
+  #breakOff(): void {
+    const { downstream, exchange, whyLost } = this.#passage;
+    downstream.breakOff(whyLost(), exchange.id);
   }
 
   #dispatch(): void {

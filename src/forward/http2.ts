@@ -109,7 +109,7 @@ class Http2Transfer {
   #contained<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {
     return this.#needs.contain(listener, () => {
       this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
-      if (this.#status !== 0) this.#passage.downstream.breakOff();
+      if (this.#status !== 0) this.#breakOff();
       else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
     });
   }
@@ -200,7 +200,7 @@ class Http2Transfer {
   #closed(up: ClientHttp2Stream, session: SessionStream['session']): void {
     if (this.#isOver || this.#isEnded) return;
     if (this.#status !== 0) {
-      this.#passage.downstream.breakOff();
+      this.#breakOff();
       return;
     }
     clearTimeout(this.#timer);
@@ -210,6 +210,11 @@ class Http2Transfer {
     }
     const cause = session.error ?? this.#error ?? new Error(`stream closed with HTTP/2 error code ${up.rstCode}`);
     this.#fail(cause, session.isConnected);
+  }
+
+  #breakOff(): void {
+    const { downstream, exchange, whyLost } = this.#passage;
+    downstream.breakOff(whyLost(), exchange.id);
   }
 
   /** REFUSED_STREAM promises that nothing was processed (RFC 9113 §8.7); a body that is on its way cannot be sent twice. */

@@ -172,7 +172,8 @@ class Handshake {
     }
     caller.resume(); // nobody looks at what still comes, but its end must be noticed
     const { request } = this.#wire;
-    this.#resolve(passRefusal({ answer, request, caller, setCookie: this.#plan.setCookie }, this.#needs));
+    const { setCookie } = this.#plan;
+    this.#resolve(passRefusal({ answer, request, caller, setCookie, reference: this.#exchange.id }, this.#needs));
   }
 
   /** A mistake of ours: it is this one exchange that ends, on both sides. */

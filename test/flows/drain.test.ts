@@ -23,6 +23,7 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
   let stopped: Promise<void>;
   let serverStream: Call;
   let bidi: Call;
+  let connectStream: Promise<Buffer>;
   let events: IncomingMessage;
   let eventsClosed: Promise<unknown>;
   let socket: WebSocket;
@@ -41,6 +42,7 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
     serverStream.stream.end(envelope({ text: 'tick', count: 1000, intervalMs: 20 }));
     bidi = call(session, 'BidiStream', authorization);
     bidi.stream.write(envelope({ text: 'before' }));
+    connectStream = callConnect(`${rig.url}/${EchoService.typeName}/ServerStream`, authorization);
     const request = httpRequest(`${rig.url}/api/v1/ticks`, { headers: { authorization } });
     request.on('error', () => undefined); // the reset that its answer reports as well
     request.end();
@@ -80,8 +82,18 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
     for (const { ended } of [serverStream, bidi]) {
       const { status, message, code } = await ended;
       assert.deepEqual([status, code], ['14', 0]);
+      assert.match(decodeURIComponent(message), /^the gateway is shutting down/);
       assert.doesNotMatch(decodeURIComponent(message), /unauthenticated|unauthorized/i);
     }
+  });
+
+  it('then end as Connect with an EndStream envelope that says unavailable', async () => {
+    const bytes = await connectStream;
+    const last = envelopesIn(bytes).at(-1);
+    assert.equal(last?.flags, 0x02);
+    const { error } = JSON.parse(String(last?.payload));
+    assert.equal(error.code, 'unavailable');
+    assert.match(error.message, /^the gateway is shutting down/);
   });
 
   it('then end as server-sent events cut short, so that nobody takes them for complete', async () => {
@@ -168,6 +180,27 @@ function call(session: ClientHttp2Session, method: string, authorization: string
     });
   });
   return { stream, ended };
+}
+
+/** A Connect stream over HTTP/1.1. @returns all its bytes; rejects when it was cut short */
+async function callConnect(url: string, authorization: string): Promise<Buffer> {
+  const headers = { authorization, 'content-type': 'application/connect+proto', 'connect-protocol-version': '1' };
+  const request = httpRequest(url, { method: 'POST', headers });
+  request.end(envelope({ text: 'tick', count: 1000, intervalMs: 20 }));
+  const [response]: IncomingMessage[] = await once(request, 'response');
+  const parts: Buffer[] = [];
+  for await (const part of response ?? []) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function envelopesIn(bytes: Buffer): { flags: number; payload: Buffer }[] {
+  const envelopes: { flags: number; payload: Buffer }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 5 + bytes.readUInt32BE(at + 1);
+    envelopes.push({ flags: bytes.readUInt8(at), payload: bytes.subarray(at + 5, end) });
+    at = end;
+  }
+  return envelopes;
 }
 
 function envelope(init: MessageInitShape<typeof EchoRequestSchema>): Buffer {
