@@ -4,6 +4,7 @@ import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
 import { type Following, followAnswer } from './last-words.ts';
 import { withoutRepeats } from './single-fields.ts';
+import { stopUpload } from './stop-upload.ts';
 
 /** A caller that speaks HTTP/2. */
 export class Http2Downstream implements Downstream {
@@ -47,7 +48,7 @@ export class Http2Downstream implements Downstream {
   start(head: AnswerHead): void {
     if (!this.#isOpen()) return;
     const { endStream } = head;
-    if (!head.hasLength && !endStream) this.#following = followAnswer(head.fields, true);
+    if (!head.hasLength) this.#following = followAnswer(head.fields, true);
     // Trailers are always announced to Node: only then can a broken answer still be reset. Without them Node would mark
     // the last frame before the reset as a regular end of stream.
     const options = { endStream, waitForTrailers: !endStream, sendDate: false };
@@ -69,10 +70,11 @@ export class Http2Downstream implements Downstream {
   end(trailers: readonly string[]): void {
     this.#answerTrailers = trailers;
     const stream = this.#stream;
-    // A caller that still uploads may go on; nobody looks at it. Telling it to stop with a reset would, in Node, overtake
-    // the end of the answer.
+    // A caller that still uploads may go on; nobody looks at it.
     if (!stream.readableEnded) stream.resume();
     if (stream.writable) stream.end();
+    // But a call is over with its answer: a service may still want the rest of any other upload.
+    if (this.#following !== undefined && !stream.readableEnded) stopUpload(stream);
   }
 
   breakOff(why: Cut, reference: string): void {

@@ -170,8 +170,6 @@ function call(session: ClientHttp2Session, method: string, authorization: string
   let trailers: Readonly<Record<string, unknown>> = {};
   stream.once('trailers', (received) => {
     trailers = received;
-    // Nothing more to say to a service that has ended the call.
-    stream.end();
   });
   const ended = new Promise<Awaited<Call['ended']>>((resolve) => {
     stream.once('close', () => {
