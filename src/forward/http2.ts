@@ -29,7 +29,8 @@ class Http2Transfer {
   readonly #passage: Passage;
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
-  readonly #fields: readonly string[];
+  /** Until the answer began: an idle stream must not hold on to what was said long ago. */
+  #fields: readonly string[];
   readonly #hasBody: boolean;
   #up: ClientHttp2Stream | undefined;
   #status = 0;
@@ -182,6 +183,7 @@ class Http2Transfer {
       return;
     }
     this.#status = status;
+    this.#fields = [];
     this.#needs.measure.answered();
   }
 
