@@ -10,6 +10,7 @@ export const failureCodes = {
     'the request breaks HTTP (no Host or a malformed one, an unknown transfer coding, method or expectation)',
   header_repeated: 'a header that must be single (Host, a credential) came more than once',
   headers_too_many: 'the request carried more header fields, or bytes of them, than server.limits allows',
+  body_too_large: 'the request body is larger than its route takes (routes[].maxBody)',
   host_mismatch: 'the request named two different hosts',
   host_unknown:
     'one of the gateway’s own URLs was asked for on a host that is neither an authorized URI nor named by a route',

@@ -217,6 +217,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     isIdentityHeader: createIsIdentityHeader(strip),
     isOurCookie: cookies.isOurs,
     flyteHeaders,
+    limits: config.server.limits,
     log,
     metrics,
   });

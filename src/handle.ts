@@ -134,6 +134,7 @@ function planOf(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitt
     identity: allow ? needs.identityHeaders(allow.identity) : [],
     bearer: admitted?.bearer,
     isPublic: route.access === 'public',
+    maxBodyBytes: route.maxBodyBytes,
     client: asked.client,
   };
   return allow?.renewedCookie === undefined ? plan : { ...plan, setCookie: needs.setSession(allow.renewedCookie) };

@@ -50,12 +50,69 @@ const limits = section('What one caller may take up', {
     max: 1_000_000,
     unit: 'connections',
   }),
+  connectionsPerAddress: count({
+    doc: 'open at once from one IP address; a balancer in front is one address',
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'connections',
+  }),
   streamsPerConnection: count({
     doc: 'HTTP/2 streams open at once on one connection',
     default: 250,
     min: 1,
     max: 10_000,
     unit: 'streams',
+  }),
+  resetsPerSecond: count({
+    doc: 'HTTP/2 streams that one connection may reset in a second, in the long run; beyond that it is closed',
+    default: 33,
+    min: 1,
+    max: 100_000,
+    unit: 'resets',
+  }),
+  resetBurst: count({
+    doc: 'HTTP/2 streams that one connection may reset at once',
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'resets',
+  }),
+  streamWindow: size({
+    doc: 'bytes of one HTTP/2 stream that may be on their way before anybody reads them, from callers and from upstreams',
+    default: '256KiB',
+    min: '64KiB',
+    max: '16MiB',
+  }),
+  connectionWindow: size({
+    doc: 'the same of all streams of one caller’s connection; not under streamWindow',
+    default: '1MiB',
+    min: '64KiB',
+    max: '64MiB',
+  }),
+  pingInterval: duration({
+    doc: 'HTTP/2 callers with open streams are asked so often whether they are still there',
+    default: '30s',
+    min: '1s',
+    max: '1h',
+  }),
+  pingTimeout: duration({
+    doc: 'a caller that was asked and sends nothing for so long is gone, and its streams end',
+    default: '15s',
+    min: '1s',
+    max: '5m',
+  }),
+  tcpKeepAlive: duration({
+    doc: 'silence on a connection before TCP asks whether the peer is still there; without an answer it ends ten seconds later',
+    default: '30s',
+    min: '1s',
+    max: '1h',
+  }),
+  upgradeIdle: duration({
+    doc: 'an upgraded connection (WebSocket) without a byte either way for so long is ended; 0s: never',
+    default: '0s',
+    min: '0s',
+    max: '30d',
   }),
 });
 
@@ -176,6 +233,14 @@ const route = section('One route', {
     default: 'authenticated',
     of: ['authenticated', 'public'],
   }),
+  maxBody: optional(
+    size({
+      doc: 'bytes of one request body, all messages of an RPC stream together; without it no limit',
+      example: '64MiB',
+      min: '0B',
+      max: '1024GiB',
+    }),
+  ),
 });
 
 /** Every setting there is. */

@@ -1,10 +1,10 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
+import { stopUpload } from '../server/stop-upload.ts';
 import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
 import { type Following, followAnswer } from './last-words.ts';
 import { withoutRepeats } from './single-fields.ts';
-import { stopUpload } from './stop-upload.ts';
 
 /** A caller that speaks HTTP/2. */
 export class Http2Downstream implements Downstream {

@@ -16,7 +16,7 @@ import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 import type { Share } from './share.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
-import { UpstreamError } from './upstream-failure.ts';
+import { bodyTooLarge, UpstreamError } from './upstream-failure.ts';
 
 export type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 
@@ -27,6 +27,12 @@ export interface ForwardNeeds {
   readonly isOurCookie: (name: string) => boolean;
   /** Configured credential headers besides `authorization`, lower case. */
   readonly flyteHeaders: readonly string[];
+  readonly limits: {
+    /** Bytes of one HTTP/2 stream from an upstream that may be on their way before the caller takes them. */
+    readonly streamWindow: number;
+    /** Silence after which an upgraded connection ends; 0: never. */
+    readonly upgradeIdleMs: Millis;
+  };
   readonly log: Log;
   readonly metrics: Metrics;
   /** Milliseconds of a clock that never steps back. */
@@ -45,16 +51,17 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const headers = createHeaders(needs);
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
+  const { streamWindow, upgradeIdleMs } = needs.limits;
   let isClosing = false;
   const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
   for (const [name, setting] of Object.entries(needs.upstreams)) {
-    upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now }));
+    upstreams.set(name, createUpstream(setting, { metrics: needs.metrics, log: needs.log, now, streamWindow }));
   }
   return {
     forward: async (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
-      return pass(exchange, plan, { headers, upstream, contain, whyLost });
+      return pass(exchange, plan, { headers, upstream, contain, whyLost, upgradeIdleMs });
     },
     close: async () => {
       isClosing = true;
@@ -68,6 +75,7 @@ interface Way {
   readonly upstream: UpstreamConnections;
   readonly contain: Contain;
   readonly whyLost: () => Cut;
+  readonly upgradeIdleMs: Millis;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
@@ -75,9 +83,18 @@ function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarde
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Failure('method_refused', `${method} reached the forwarder`);
   if (exchange.isGone) return Promise.resolve({ kind: 'abandoned' });
+  if (plan.maxBodyBytes !== undefined && announcedBytes(exchange) > plan.maxBodyBytes) {
+    const cause = bodyTooLarge(plan.maxBodyBytes);
+    return Promise.resolve({ kind: 'failed', code: cause.code, cause });
+  }
   if (!plan.isPublic) return passOn(exchange, plan, way);
   const { http1, http2 } = way.upstream.publicShares;
   return passWithin(speaksHttp2(way.upstream, exchange.wire) ? http2 : http1, () => passOn(exchange, plan, way));
+}
+
+/** What the head says of the length of the body: 0 when it says nothing. */
+function announcedBytes({ head }: Exchange): number {
+  return Number(head.fields.get('content-length') ?? 0);
 }
 
 /** One of those who were not asked who they are: together they must not keep everybody else out. */
@@ -110,7 +127,7 @@ function passUpgrade(
   exchange: Exchange,
   wire: Extract<Wire, { kind: 'upgrade' }>,
   plan: ForwardPlan,
-  { headers, upstream, contain }: Way,
+  { headers, upstream, contain, upgradeIdleMs }: Way,
 ): Promise<Forwarded> {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
     const cause = new UpstreamError(
@@ -122,7 +139,7 @@ function passUpgrade(
   const { dial, headersTimeoutMs, upgraded: open } = upstream;
   return forwardUpgrade(
     { exchange, wire, plan },
-    { headers, dial, headersTimeoutMs, measure: upstream.measure(), open, contain },
+    { headers, dial, headersTimeoutMs, measure: upstream.measure(), open, contain, idleMs: upgradeIdleMs },
   );
 }
 

@@ -6,7 +6,7 @@ import type { Headers } from './headers.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
 import { Upload } from './upload.ts';
 import type { Http1Connections, Measure } from './upstream.ts';
-import { isOurMistake, UpstreamError, upstreamFailure, wasClosed } from './upstream-failure.ts';
+import { isBodyTooLarge, isOurMistake, UpstreamError, upstreamFailure, wasClosed } from './upstream-failure.ts';
 import type { Waiter } from './waiting.ts';
 
 /** One request to be passed on. */
@@ -65,7 +65,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
       path: exchange.head.target,
       method: exchange.head.method,
       headers: fields,
-      body: downstream.hasBody(announcesBody) ? new Upload(downstream.body) : null,
+      body: downstream.hasBody(announcesBody) ? new Upload(downstream.body, plan.maxBodyBytes) : null,
       servername: needs.connections.servername,
     };
   }
@@ -125,15 +125,15 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
     const wasConnected = this.#controller !== undefined;
     this.#controller = undefined;
     if (this.#isOver) return;
-    if (this.#status !== 0) this.#breakOff();
+    if (this.#status !== 0) this.#breakOff(error);
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
     else if (wasConnected && this.#mayRetry(error)) this.#dispatch();
     else this.#fail(error, wasConnected);
   }
 
-  #breakOff(): void {
+  #breakOff(cause: Error): void {
     const { downstream, exchange, whyLost } = this.#passage;
-    downstream.breakOff(whyLost(), exchange.id);
+    downstream.breakOff(isBodyTooLarge(cause) ? 'body_too_large' : whyLost(), exchange.id);
   }
 
   #dispatch(): void {
@@ -157,7 +157,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter {
   }
 
   #fail(cause: Error, wasConnected = false): void {
-    this.#measure.failed();
+    if (!isBodyTooLarge(cause)) this.#measure.failed();
     this.#finish({ kind: 'failed', code: upstreamFailure(cause, wasConnected), cause });
   }
 

@@ -29,14 +29,20 @@ export interface SessionStream {
   readonly session: { readonly isConnected: boolean; readonly error: Error | undefined };
 }
 
-export function createHttp2Sessions(needs: { origin: string; dial: Dial; name: string; log: Log }): Http2Sessions {
+export function createHttp2Sessions(needs: {
+  origin: string;
+  dial: Dial;
+  name: string;
+  log: Log;
+  streamWindow: number;
+}): Http2Sessions {
   const sessions = new Set<Session>();
 
   const open = (): Session => {
     if (sessions.size >= MAX_SESSIONS) {
       throw new UpstreamError('upstream_unreachable', `all ${MAX_SESSIONS} HTTP/2 sessions are full`);
     }
-    const session = new Session(needs.origin, needs.dial, () => {
+    const session = new Session(needs, () => {
       sessions.delete(session);
       needs.log.debug('upstream.session_ended', {
         upstream: needs.name,
@@ -76,10 +82,13 @@ class Session {
   error: Error | undefined;
 
   /** @param onLeave called once, when no more streams may be opened */
-  constructor(origin: string, dial: Dial, onLeave: () => void) {
+  constructor(
+    { origin, dial, streamWindow }: { origin: string; dial: Dial; streamWindow: number },
+    onLeave: () => void,
+  ) {
     const options: ClientSessionOptions & { strictSingleValueFields: boolean } = {
       createConnection: () => dial.open('h2'),
-      settings: { enablePush: false, initialWindowSize: 262_144 },
+      settings: { enablePush: false, initialWindowSize: streamWindow },
       maxSendHeaderBlockLength: 262_144,
       maxHeaderListPairs: 512,
       // What a caller says twice goes on as it came; Node would refuse to send it. (Its types know the option of servers only.)

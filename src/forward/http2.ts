@@ -7,7 +7,7 @@ import type { Passage } from './http1.ts';
 import type { Http2Sessions, SessionStream } from './http2-sessions.ts';
 import type { Forwarded } from './plan.ts';
 import type { Measure } from './upstream.ts';
-import { UpstreamError, upstreamFailure } from './upstream-failure.ts';
+import { bodyTooLarge, isBodyTooLarge, UpstreamError, upstreamFailure } from './upstream-failure.ts';
 
 interface Needs {
   readonly headers: Headers;
@@ -119,7 +119,14 @@ class Http2Transfer {
     const { body } = this.#passage.downstream;
     up.on('wantTrailers', () => this.#sendTrailers(up));
     up.on('drain', () => body.resume());
+    const { maxBodyBytes = Number.POSITIVE_INFINITY } = this.#passage.plan;
+    let bytes = 0;
     const send = (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > maxBodyBytes) {
+        this.#refuseBody(up, bodyTooLarge(maxBodyBytes));
+        return;
+      }
       // Nobody reads any more: the rest is the caller's own affair, and dropped.
       if (up.writable && !up.write(chunk)) body.pause();
     };
@@ -132,6 +139,17 @@ class Http2Transfer {
     body.on('end', this.#contained(finish));
     // Told by the caller's 'close'; without a listener it would end the process.
     body.on('error', () => undefined);
+  }
+
+  /** The upstream must not take what came for the whole. */
+  #refuseBody(up: ClientHttp2Stream, cause: Error): void {
+    if (this.#isOver || up.closed) return;
+    if (this.#status === 0) this.#fail(cause, true);
+    else {
+      this.#isEnded = true;
+      this.#passage.downstream.breakOff('body_too_large', this.#passage.exchange.id);
+    }
+    up.close(constants.NGHTTP2_CANCEL);
   }
 
   #sendTrailers(up: ClientHttp2Stream): void {
@@ -229,7 +247,7 @@ class Http2Transfer {
 
   #fail(cause: unknown, wasConnected: boolean): void {
     if (this.#isOver) return;
-    this.#needs.measure.failed();
+    if (!isBodyTooLarge(cause)) this.#needs.measure.failed();
     this.#finish({ kind: 'failed', code: upstreamFailure(cause, wasConnected), cause });
   }
 

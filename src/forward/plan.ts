@@ -13,6 +13,8 @@ export interface ForwardPlan {
   readonly bearer: string | undefined;
   /** Nobody was asked who they are: such requests share a small part of the upstream's connections. */
   readonly isPublic: boolean;
+  /** Of the request body; undefined: no limit. */
+  readonly maxBodyBytes: number | undefined;
   /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
   readonly setCookie?: string;
   /**
@@ -27,7 +29,7 @@ export type Forwarded =
   | { readonly kind: 'answered'; readonly status: number; readonly bytes: number; readonly complete: boolean }
   | {
       readonly kind: 'failed';
-      readonly code: 'upstream_unreachable' | 'upstream_timeout' | 'upstream_broken';
+      readonly code: 'upstream_unreachable' | 'upstream_timeout' | 'upstream_broken' | 'body_too_large';
       readonly cause: unknown;
     }
   | { readonly kind: 'abandoned' }; // the caller went away first

@@ -25,6 +25,8 @@ interface Needs {
   readonly headersTimeoutMs: Millis;
   readonly measure: Measure;
   readonly contain: Contain;
+  /** Silence after which the connection ends once it is upgraded; 0: never. */
+  readonly idleMs: Millis;
   /** Sockets that end when the room closes. */
   readonly open: Set<Duplex>;
 }
@@ -153,7 +155,7 @@ class Handshake {
     const early = Buffer.concat(this.#early);
     if (early.length > 0) upstream.write(early);
     caller.write(Buffer.concat([head, first]));
-    createTunnel({ caller, upstream }, ({ bytes, complete }) => {
+    createTunnel({ caller, upstream, idleMs: this.#needs.idleMs }, ({ bytes, complete }) => {
       this.#resolve({ kind: 'answered', status: 101, bytes: bytes + first.length, complete });
     });
   }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { bodyTooLarge } from './upstream-failure.ts';
 
 /**
  * A request body on its way to an HTTP/1.1 upstream. It stands between the two so that whoever sends it may destroy it
@@ -6,8 +7,12 @@ import { Readable } from 'node:stream';
  */
 export class Upload extends Readable {
   readonly #source: Readable;
+  readonly #maxBytes: number;
+  #bytes = 0;
   readonly #onData = (chunk: Buffer): void => {
-    if (!this.push(chunk)) this.#source.pause();
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxBytes) this.destroy(bodyTooLarge(this.#maxBytes));
+    else if (!this.push(chunk)) this.#source.pause();
   };
   readonly #onEnd = (): void => {
     this.push(null);
@@ -16,9 +21,11 @@ export class Upload extends Readable {
     this.destroy(new Error('the caller went away before the end of the body'));
   };
 
-  constructor(source: Readable) {
+  /** @param maxBytes a body that is longer is given up with `body_too_large` */
+  constructor(source: Readable, maxBytes = Number.POSITIVE_INFINITY) {
     super();
     this.#source = source;
+    this.#maxBytes = maxBytes;
     // First, because a caller's reset shows itself as an end, too.
     source.on('aborted', this.#onLost);
     source.on('error', this.#onLost);

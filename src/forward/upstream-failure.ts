@@ -13,6 +13,15 @@ export class UpstreamError extends Error {
   }
 }
 
+/** The caller sends more than its route takes. */
+export function bodyTooLarge(maxBytes: number): UpstreamError {
+  return new UpstreamError('body_too_large', `the request body is over ${maxBytes} bytes`);
+}
+
+export function isBodyTooLarge(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === 'body_too_large';
+}
+
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
 
 const NEVER_CONNECTED = new Set([

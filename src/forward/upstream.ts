@@ -51,7 +51,7 @@ export interface UpstreamConnections {
 /** @throws {Failure} `config_invalid` when the CA file cannot be read */
 export function createUpstream(
   upstream: Upstream,
-  needs: { metrics: Metrics; log: Log; now: () => Millis },
+  needs: { metrics: Metrics; log: Log; now: () => Millis; streamWindow: number },
 ): UpstreamConnections {
   const dial = createDial(upstream);
   const scheme = dial.tls === undefined ? 'http' : 'https';
@@ -59,7 +59,13 @@ export function createUpstream(
   const origin = `${scheme}://${host.includes(':') ? `[${host}]` : host}:${upstream.port}`;
   const waiting = createWaiting({ max: MAX_WAITING, patienceMs: upstream.connectTimeoutMs, now: needs.now });
   const pool = createPool(origin, upstream, dial);
-  const http2 = createHttp2Sessions({ origin, dial, name: upstream.name, log: needs.log });
+  const http2 = createHttp2Sessions({
+    origin,
+    dial,
+    name: upstream.name,
+    log: needs.log,
+    streamWindow: needs.streamWindow,
+  });
   const upgraded = new Set<Duplex>();
   return {
     protocol: upstream.protocol,

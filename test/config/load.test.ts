@@ -93,7 +93,16 @@ describe('loadConfig, of a file that is right', () => {
       idleMs: 75_000,
       bodyIdleMs: 60_000,
       connections: 20_000,
+      connectionsPerAddress: 20_000,
       streamsPerConnection: 250,
+      resetsPerSecond: 33,
+      resetBurst: 1000,
+      streamWindow: 262_144,
+      connectionWindow: 1_048_576,
+      pingIntervalMs: 30_000,
+      pingTimeoutMs: 15_000,
+      tcpKeepAliveMs: 30_000,
+      upgradeIdleMs: 0,
     });
     assert.deepEqual(server.security, { useAuth: true, insecureCookieHeader: false });
     assert.equal(server.drainMs, 30_000);

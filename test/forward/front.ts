@@ -5,7 +5,7 @@ import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Upstream } from '../../src/config/config.ts';
 import { Failure } from '../../src/failure.ts';
-import { createForward, type Forwarded, type ForwardPlan } from '../../src/forward/forward.ts';
+import { createForward, type Forwarded, type ForwardNeeds, type ForwardPlan } from '../../src/forward/forward.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
 import type { Exchange, Wire } from '../../src/server/exchange.ts';
@@ -31,6 +31,7 @@ export interface FrontNeeds {
   readonly upstream: Partial<Upstream> & { readonly port: number };
   /** What the plan says besides; its host is by default the one that the request names. */
   readonly plan?: Partial<ForwardPlan>;
+  readonly limits?: Partial<ForwardNeeds['limits']>;
   readonly flyteHeaders?: readonly string[];
   readonly isIdentityHeader?: (name: string) => boolean;
   /** Whether a target belongs to a public route; none does unless said. */
@@ -83,6 +84,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     isIdentityHeader: needs.isIdentityHeader ?? isIdentityHeader,
     isOurCookie: (name) => name.includes('flytegate'),
     flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
+    limits: { streamWindow: 262_144, upgradeIdleMs: 0, ...needs.limits },
     log: quiet,
     metrics,
   });
@@ -140,7 +142,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
 function planOf(needs: FrontNeeds, head: Pick<Exchange['head'], 'authority' | 'target'>): ForwardPlan {
   const client = { address: '192.0.2.7', scheme: 'https' as const, host: (head.authority ?? '').toLowerCase() };
   const isPublic = needs.isPublic?.(head.target) ?? false;
-  return { upstream: 'up', identity: [], bearer: undefined, isPublic, client, ...needs.plan };
+  return { upstream: 'up', identity: [], bearer: undefined, isPublic, maxBodyBytes: undefined, client, ...needs.plan };
 }
 
 async function codeThrown(act: () => Promise<unknown>): Promise<string> {

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import type { Handler } from '../../src/server/exchange.ts';
+import { ask, openSession } from './http2-client.ts';
+import { openPort } from './port.ts';
+import { connectRaw, exchangeRaw, statusesIn } from './raw-connection.ts';
+import {
+  connectFrames,
+  frame,
+  framesIn,
+  HEADERS,
+  isFor,
+  RST_STREAM,
+  requestFrame,
+  SETTINGS,
+  WINDOW_UPDATE,
+} from './raw-http2.ts';
+
+const closing = 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n';
+const staying = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
+
+describe('server.limits', { timeout: 20_000 }, () => {
+  it('connectionsPerAddress closes the connections beyond it, and takes others when some have closed', async () => {
+    const port = await openPort({ limits: { connectionsPerAddress: 2 } });
+    const first = await connectRaw(port);
+    const second = await connectRaw(port);
+    for (const connection of [first, second]) {
+      connection.send(staying);
+      await connection.until('GET /');
+    }
+    const third = await connectRaw(port);
+    third.send(closing);
+    assert.equal(await third.ended(), '');
+    first.send(closing);
+    await first.ended();
+    // The port hears of the end a moment after its peer.
+    let answer = '';
+    while (answer === '') answer = await exchangeRaw(port, closing);
+    assert.deepEqual(statusesIn(answer), [200]);
+  });
+
+  it('resetBurst and resetsPerSecond close the connection of a caller that cancels more', async () => {
+    const count = 20;
+    const rest: Handler = () => new Promise(() => undefined);
+    for (const [resetBurst, isClosed] of [
+      [10, true],
+      [1000, false],
+    ] as const) {
+      const port = await openPort({ limits: { resetBurst, resetsPerSecond: 1 }, handler: rest });
+      const caller = await connectFrames(port);
+      const cancel = Buffer.from([0, 0, 0, 8]);
+      for (let i = 0; i < count; i++)
+        caller.send(Buffer.concat([requestFrame(2 * i + 1), frame(RST_STREAM, 0, 2 * i + 1, cancel)]));
+      if (isClosed) await caller.ended();
+      else {
+        caller.send(frame(6, 0, 0, Buffer.alloc(8)));
+        while (!framesIn(caller.received()).some(({ type, flags }) => type === 6 && flags === 1))
+          await once(caller.socket, 'data');
+      }
+    }
+  });
+
+  it('streamWindow and connectionWindow are what callers are told', async () => {
+    const port = await openPort({ limits: { streamWindow: 100_000, connectionWindow: 300_000 } });
+    const caller = await connectFrames(port);
+    const update = isFor(WINDOW_UPDATE, 0);
+    while (!framesIn(caller.received()).some(update)) await once(caller.socket, 'data');
+    const frames = framesIn(caller.received());
+    const settings = frames.find(({ type, flags }) => type === SETTINGS && flags === 0)?.payload ?? Buffer.alloc(0);
+    const told = new Map<number, number>();
+    for (let at = 0; at < settings.length; at += 6) told.set(settings.readUInt16BE(at), settings.readUInt32BE(at + 2));
+    assert.equal(told.get(4), 100_000);
+    // On top of the 65,535 that every connection begins with (RFC 9113 §6.9.2).
+    assert.equal(65_535 + (frames.find(update)?.payload.readUInt32BE(0) ?? 0), 300_000);
+    assert.equal(frames.some(isFor(HEADERS, 1)), false);
+    assert.equal((await ask(openSession(port.port))).status, 200);
+  });
+});
