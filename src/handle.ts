@@ -162,6 +162,7 @@ function factsOf(
     route: route.path,
     upstream: route.upstream,
     client: client.address,
+    ...(client.requestId !== undefined && { requestId: client.requestId }),
     ...(identity && { kind: identity.kind, subject: digestOf(identity) }),
     ...(forwarded.kind === 'answered'
       ? { status: forwarded.status, bytes: forwarded.bytes, complete: forwarded.complete }

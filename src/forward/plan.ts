@@ -19,9 +19,15 @@ export interface ForwardPlan {
   readonly setCookie?: string;
   /**
    * Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. The host is the one that chose the
-   * route, so the upstream hears it as Host, too.
+   * route, so the upstream hears it as Host, too. What a trusted proxy calls the request goes on as X-Request-ID; without
+   * that it is our reference.
    */
-  readonly client: { readonly address: string; readonly scheme: 'http' | 'https'; readonly host: string };
+  readonly client: {
+    readonly address: string;
+    readonly scheme: 'http' | 'https';
+    readonly host: string;
+    readonly requestId?: string;
+  };
 }
 
 /** How a forwarded request ended. Nothing was sent to the caller when `failed`: the reply is still ours to make. */
