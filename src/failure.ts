@@ -48,6 +48,7 @@ export const failureCodes = {
   upstream_timeout: 'the upstream did not answer in time',
   upstream_broken: 'the upstream broke the connection or answered something that is not HTTP',
   // Ourselves
+  shutting_down: 'the gateway was told to stop, and server.drain was over before the answer began',
   config_invalid: 'the settings have mistakes',
   internal: 'a mistake in the gateway: please report it with its reference',
 } as const;

@@ -32,6 +32,7 @@ const messages: Partial<Record<FailureCode, string>> = {
   method_refused: 'this method is not passed on',
   header_repeated: 'a header that must be single came more than once',
   body_too_large: 'the request is larger than this route takes',
+  shutting_down: 'the gateway is shutting down: ask again',
   host_unknown: 'this host is not served here',
   route_unknown: 'nothing is served here',
   credential_missing: 'sign in, or send a bearer token',
@@ -71,6 +72,7 @@ const statuses: Partial<Record<FailureCode, readonly [number, RpcCode]>> = {
   upstream_unreachable: [502, 'unavailable'],
   upstream_timeout: [504, 'deadline_exceeded'],
   upstream_broken: [502, 'unavailable'],
+  shutting_down: [503, 'unavailable'],
   internal: [500, 'internal'],
 };
 

@@ -11,7 +11,7 @@ export interface CutStatus {
 // Flyte's clients sign in again, and forget their credentials, when a message speaks of authorization.
 const statuses: Readonly<Record<Cut, CutStatus>> = {
   upstream_lost: { number: 14, name: 'unavailable', message: 'the service broke off its answer' },
-  shutting_down: { number: 14, name: 'unavailable', message: 'the gateway is shutting down: call again' },
+  shutting_down: { number: 14, name: 'unavailable', message: 'the gateway is shutting down: ask again' },
   body_too_large: { number: 8, name: 'resource_exhausted', message: 'the request is larger than this route takes' },
 };
 

@@ -74,7 +74,7 @@ export class Http2Downstream implements Downstream {
     if (!stream.readableEnded) stream.resume();
     if (stream.writable) stream.end();
     // But a call is over with its answer: a service may still want the rest of any other upload.
-    if (this.#following !== undefined && !stream.readableEnded) stopUpload(stream);
+    if (this.#following !== undefined && !stream.endAfterHeaders && !stream.readableEnded) stopUpload(stream);
   }
 
   breakOff(why: Cut, reference: string): void {

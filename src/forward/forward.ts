@@ -61,7 +61,9 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
     forward: async (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
-      return pass(exchange, plan, { headers, upstream, contain, whyLost, upgradeIdleMs });
+      const forwarded = await pass(exchange, plan, { headers, upstream, contain, whyLost, upgradeIdleMs });
+      // The upstream is not to blame for what ended because the gateway does.
+      return isClosing && forwarded.kind === 'failed' ? { ...forwarded, code: 'shutting_down' } : forwarded;
     },
     close: async () => {
       isClosing = true;

@@ -35,7 +35,12 @@ export type Forwarded =
   | { readonly kind: 'answered'; readonly status: number; readonly bytes: number; readonly complete: boolean }
   | {
       readonly kind: 'failed';
-      readonly code: 'upstream_unreachable' | 'upstream_timeout' | 'upstream_broken' | 'body_too_large';
+      readonly code:
+        | 'upstream_unreachable'
+        | 'upstream_timeout'
+        | 'upstream_broken'
+        | 'shutting_down'
+        | 'body_too_large';
       readonly cause: unknown;
     }
   | { readonly kind: 'abandoned' }; // the caller went away first

@@ -12,6 +12,7 @@ import { WebSocket } from 'ws';
 import { loadConfig } from '../../src/config/load.ts';
 import { EchoRequestSchema, EchoService } from '../../src/demo/gen/flytegate/demo/v1/echo_pb.ts';
 import { createGateway } from '../../src/gateway.ts';
+import { startEchoUpstream } from '../fakes/echo-upstream.ts';
 import { freePort } from '../fakes/nginx.ts';
 import { type Answer, ask } from './ask.ts';
 import { createLogLines } from './log-lines.ts';
@@ -109,6 +110,41 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
     await stopped;
     assert.equal(rig.log.of('gateway.stopped').length, 1);
     await assert.rejects(ask(`${rig.admin()}/healthz`), { code: 'ECONNREFUSED' });
+  });
+});
+
+describe('requests that wait for their answer when the time to drain is over', { timeout: 20_000 }, () => {
+  it('hear that the gateway is shutting down, each in its own protocol', async () => {
+    const upstream = await startEchoUpstream();
+    endLater(upstream.close);
+    upstream.script({ kind: 'stall' });
+    const routes = [{ path: '/', upstream: 'control-plane', access: 'public' }];
+    const rig = await startFakeRig({ upstream: upstream.url, settings: { routes } });
+    const arrived = [upstream.next()];
+    const plain = rig.ask('/page');
+    await Promise.all(arrived.splice(0));
+    arrived.push(upstream.next());
+    const session = connectHttp2(rig.url);
+    session.on('error', () => undefined); // its end
+    endLater(async () => session.destroy());
+    const rpc = session.request({ ':method': 'POST', ':path': '/s/M', 'content-type': 'application/grpc' });
+    rpc.end();
+    const answered = once(rpc, 'response');
+    await Promise.all(arrived);
+    const stopped = rig.stop();
+    const { status, json } = await plain;
+    const { code, message } = json();
+    assert.deepEqual([status, code], [503, 'unavailable']);
+    assert.match(String(message), /^the gateway is shutting down/);
+    const [headers] = await answered;
+    assert.equal(headers['grpc-status'], '14');
+    assert.match(String(headers['grpc-message']), /^the gateway is shutting down/);
+    rpc.resume();
+    await stopped;
+    assert.deepEqual(
+      rig.log.of('request.failed').map((line) => line['code']),
+      ['shutting_down', 'shutting_down'],
+    );
   });
 });
 
