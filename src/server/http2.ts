@@ -119,7 +119,9 @@ function createNodeServer({ limits }: ProtocolNeeds): Http2Server {
     // So many more than the limit get an answer that says so; from there on, the stream is reset unread.
     maxHeaderListPairs: 2 * limits.headerCount + 8,
     maxSettings: 32,
-    maxSessionMemory: 10,
+    // Node's own count of what a connection takes, in MB: about 2.2 KB for each open stream (measured). Over it, new streams
+    // are refused, whatever our settings have told the caller.
+    maxSessionMemory: 10 + Math.ceil(limits.streamsPerConnection / 250),
     maxSessionInvalidFrames: 100,
     maxSessionRejectedStreams: 100,
     // Cancelling is a client's right, within limits. Beyond them the connection is closed.

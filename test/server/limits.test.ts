@@ -20,7 +20,7 @@ import {
 const closing = 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n';
 const staying = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
 
-describe('server.limits', { timeout: 20_000 }, () => {
+describe('server.limits', { timeout: 60_000 }, () => {
   it('connectionsPerAddress closes the connections beyond it, and takes others when some have closed', async () => {
     const port = await openPort({ limits: { connectionsPerAddress: 2 } });
     const first = await connectRaw(port);
@@ -59,6 +59,30 @@ describe('server.limits', { timeout: 20_000 }, () => {
           await once(caller.socket, 'data');
       }
     }
+  });
+
+  it('streamsPerConnection is kept when it is large', async () => {
+    // Node refuses streams beyond about 4,500 unless told how much memory they may take.
+    const count = 6000;
+    const port = await openPort({
+      limits: { streamsPerConnection: count },
+      handler: ({ wire }) => {
+        if (wire.kind !== 'http2') return;
+        wire.stream.resume();
+        wire.stream.respond([':status', '200'], { waitForTrailers: true });
+        wire.stream.write('begun');
+      },
+    });
+    const session = openSession(port.port);
+    await once(session, 'remoteSettings');
+    const statuses = Array.from({ length: count }, async () => {
+      const stream = session.request({ ':method': 'POST', ':path': '/', te: 'trailers' });
+      stream.on('error', () => undefined); // of the end of the session
+      stream.end('question');
+      const [headers] = await once(stream, 'response');
+      return headers[':status'];
+    });
+    assert.deepEqual(new Set(await Promise.all(statuses)), new Set([200]));
   });
 
   it('streamWindow and connectionWindow are what callers are told', async () => {
