@@ -23,8 +23,8 @@ export function watchPeer(session: Http2Session, watch: PeerWatch): void {
     deadline = undefined;
   };
   const awaitAnswer = (heardBytes: number) => {
-    deadline = setTimeout(() => {
-      if (session.destroyed) return;
+    const judge = () => {
+      if (session.destroyed || deadline === undefined) return;
       const { bytesRead } = session.socket;
       if (bytesRead !== heardBytes) {
         awaitAnswer(bytesRead);
@@ -32,7 +32,9 @@ export function watchPeer(session: Http2Session, watch: PeerWatch): void {
       }
       watch.onLost();
       session.destroy();
-    }, watch.timeoutMs);
+    };
+    // After a turn of the event loop: when it was held up, what came meanwhile is still to be read.
+    deadline = setTimeout(() => setImmediate(judge), watch.timeoutMs);
     deadline.unref();
   };
   const ask = () => {

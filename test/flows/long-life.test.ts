@@ -17,6 +17,7 @@ const impatient = Object.fromEntries(
     '1s',
   ]),
 );
+impatient['server.limits.pingTimeout'] = '2s';
 const seconds = 4;
 
 describe('what is open and silent', { timeout: 60_000 }, () => {

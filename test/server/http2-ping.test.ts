@@ -8,7 +8,7 @@ import { type OpenPort, openPort } from './port.ts';
 import { ACK, connectFrames, frame, framesIn, PING, requestFrame } from './raw-http2.ts';
 import { testCertificate } from './test-certificate.ts';
 
-const limits = { pingIntervalMs: 50, pingTimeoutMs: 150, idleMs: 200, bodyIdleMs: 100 };
+const limits = { pingIntervalMs: 50, pingTimeoutMs: 1000, idleMs: 200, bodyIdleMs: 100 };
 
 /** An answer that begins and then says nothing until it is over. */
 const watchStream: Handler = (exchange) => {
@@ -38,7 +38,7 @@ describe('an HTTP/2 caller with an open stream', { timeout: 20_000 }, () => {
     const startedAt = performance.now();
     await caller.ended();
     await aborted;
-    assert.ok(performance.now() - startedAt >= 150, 'given up before the time was over');
+    assert.ok(performance.now() - startedAt >= 1000, 'given up before the time was over');
     assert.ok(framesIn(caller.received()).some(({ type, flags }) => type === PING && (flags & ACK) === 0));
     assert.ok(port.events.some(({ event }) => event === 'connection.lost'));
   });
@@ -51,7 +51,7 @@ describe('an HTTP/2 caller with an open stream', { timeout: 20_000 }, () => {
     const chatter = setInterval(() => caller.send(frame(PING, 0, 0, Buffer.alloc(8))), 50);
     after(() => clearInterval(chatter));
     const answersToOurs = () => framesIn(caller.received()).filter(({ type, flags }) => type === PING && flags === ACK);
-    while (answersToOurs().length < 12) await once(caller.socket, 'data');
+    while (answersToOurs().length < 40) await once(caller.socket, 'data');
     assert.equal(streamOf(port).destroyed, false);
   });
 
