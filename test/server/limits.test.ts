@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import type { Handler } from '../../src/server/exchange.ts';
 import { ask, openSession } from './http2-client.ts';
@@ -16,6 +17,7 @@ import {
   SETTINGS,
   WINDOW_UPDATE,
 } from './raw-http2.ts';
+import { testCertificate } from './test-certificate.ts';
 
 const closing = 'GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n';
 const staying = 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n';
@@ -39,6 +41,17 @@ describe('server.limits', { timeout: 60_000 }, () => {
     while (answer === '') answer = await exchangeRaw(port, closing);
     assert.deepEqual(statusesIn(answer), [200]);
   });
+
+  for (const tls of [undefined, testCertificate])
+    it(`tcpKeepAlive is asked of the system for every connection ${tls ? 'with' : 'without'} TLS`, {
+      skip: process.platform !== 'linux',
+    }, async () => {
+      const port = await openPort({ limits: { tcpKeepAliveMs: 77_000 }, ...(tls && { tls }) });
+      const session = openSession(port.port, tls ? 'https' : 'http');
+      assert.equal((await ask(session)).status, 200);
+      const timer = await keepAliveTimer(port.port);
+      assert.ok(timer !== undefined && timer > 60_000 && timer <= 77_000, `${timer} ms`);
+    });
 
   it('resetBurst and resetsPerSecond close the connection of a caller that cancels more', async () => {
     const count = 20;
@@ -101,3 +114,12 @@ describe('server.limits', { timeout: 60_000 }, () => {
     assert.equal((await ask(openSession(port.port))).status, 200);
   });
 });
+
+/** Milliseconds to the next keep-alive probe on an established connection of a port; undefined without one (proc_net_tcp). */
+async function keepAliveTimer(port: number): Promise<number | undefined> {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  // Of the timers, 02 is keep-alive; the time is in hundredths of a second.
+  const line = new RegExp(`: ${local} \\S+ 01 \\S+ 02:([0-9A-F]+) `, 'm');
+  const when = line.exec(await readFile('/proc/net/tcp', 'utf8'))?.[1];
+  return when === undefined ? undefined : Number.parseInt(when, 16) * 10;
+}
