@@ -345,6 +345,16 @@ const broken: readonly (readonly [string, (settings: string) => string, readonly
     [/^15 session\.absolute: .*session\.idle/],
   ],
   [
+    'a window for all streams under that for one',
+    (s) => s.replace('server:\n', 'server:\n  limits: { streamWindow: 1MiB, connectionWindow: 512KiB }\n'),
+    [/limits\.connectionWindow: expected at least server\.limits\.streamWindow/],
+  ],
+  [
+    'a limit on bodies without unit',
+    (s) => `${s}    maxBody: 100\n`,
+    [/routes\[0\]\.maxBody: expected a size from 0B to 1024GiB, such as 64MiB/],
+  ],
+  [
     'a duration without unit',
     (s) => `${s}session: { idle: 8 }\n`,
     [/session\.idle: expected a duration from 1m to 30d, such as 8h; found 8 \(write the unit/],
