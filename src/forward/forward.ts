@@ -63,7 +63,8 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       const forwarded = await pass(exchange, plan, { headers, upstream, contain, whyLost, upgradeIdleMs });
       // The upstream is not to blame for what ended because the gateway does.
-      return isClosing && forwarded.kind === 'failed' ? { ...forwarded, code: 'shutting_down' } : forwarded;
+      const isOurs = isClosing && forwarded.kind === 'failed' && forwarded.code !== 'body_too_large';
+      return isOurs ? { ...forwarded, code: 'shutting_down' } : forwarded;
     },
     close: async () => {
       isClosing = true;
