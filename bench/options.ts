@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 
-export const measureNames = ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory'] as const;
+export const measureNames = ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory', 'idle-streams'] as const;
 
 export type MeasureName = (typeof measureNames)[number];
 

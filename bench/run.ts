@@ -5,6 +5,7 @@ import { describeMachine } from './machine.ts';
 import { measureAlone } from './measures/alone.ts';
 import { measureForward } from './measures/forward.ts';
 import { measureGrpc } from './measures/grpc.ts';
+import { measureIdleStreams } from './measures/idle-streams.ts';
 import { measureLatency } from './measures/latency.ts';
 import { measureMe } from './measures/me.ts';
 import { measureMemory } from './measures/memory.ts';
@@ -26,6 +27,7 @@ const measures: Readonly<Record<MeasureName, (stage: Stage, site: Site) => Promi
   start: measureStart,
   latency: measureLatency,
   memory: measureMemory,
+  'idle-streams': measureIdleStreams,
 };
 
 await main();

@@ -10,6 +10,7 @@ export const failureCodes = {
     'the request breaks HTTP (no Host or a malformed one, an unknown transfer coding, method or expectation)',
   header_repeated: 'a header that must be single (Host, a credential) came more than once',
   headers_too_many: 'the request carried more header fields, or bytes of them, than server.limits allows',
+  body_too_large: 'the request body is larger than its route takes (routes[].maxBody)',
   host_mismatch: 'the request named two different hosts',
   host_unknown:
     'one of the gateway’s own URLs was asked for on a host that is neither an authorized URI nor named by a route',
@@ -47,6 +48,7 @@ export const failureCodes = {
   upstream_timeout: 'the upstream did not answer in time',
   upstream_broken: 'the upstream broke the connection or answered something that is not HTTP',
   // Ourselves
+  shutting_down: 'the gateway was told to stop, and server.drain was over before the answer began',
   config_invalid: 'the settings have mistakes',
   internal: 'a mistake in the gateway: please report it with its reference',
 } as const;

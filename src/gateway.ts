@@ -11,6 +11,7 @@ import { createEndpoints } from './endpoints.ts';
 import { createForward } from './forward/forward.ts';
 import { createHandle } from './handle.ts';
 import { createAdminServer } from './observe/admin.ts';
+import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type Log, type LogOutput } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
@@ -50,10 +51,14 @@ interface Shared {
  * Builds every room from the settings; nothing is opened yet.
  *
  * @param needs.now    the wall clock, for tests that move it
+ * @param needs.readLimits the limits of this process, for tests
  * @param needs.output where log lines go, instead of standard output
  * @throws {Failure} `config_invalid` when a certificate or CA file cannot be read
  */
-export async function createGateway(config: Config, needs: { now?: Clock; output?: LogOutput } = {}): Promise<Gateway> {
+export async function createGateway(
+  config: Config,
+  needs: { now?: Clock; output?: LogOutput; readLimits?: ReadLimits } = {},
+): Promise<Gateway> {
   const output = needs.output ?? createLog({ level: config.log.level });
   const shared: Shared = { config, log: output.log, metrics: createMetrics(), now: needs.now ?? Date.now };
   const signIn = createSignIn(shared);
@@ -77,6 +82,8 @@ export async function createGateway(config: Config, needs: { now?: Clock; output
       const urls = { url: urlOf(tls ? 'https' : 'http', host, port), admin: urlOf('http', at.host, at.port) };
       const { publicUrl } = config.server;
       shared.log.info('gateway.started', { ...urls, publicUrl, upstreams: Object.keys(config.upstreams) });
+      const { readLimits = readProcessLimits } = needs;
+      await checkDescriptors({ connections: limits.connections, log: shared.log, readLimits });
       // Before anybody needs them; failures are logged where they happen.
       for (const issuer of new Set([signIn.provider, signIn.authorizationServer])) issuer.warmUp();
       return urls;
@@ -217,6 +224,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     isIdentityHeader: createIsIdentityHeader(strip),
     isOurCookie: cookies.isOurs,
     flyteHeaders,
+    limits: config.server.limits,
     log,
     metrics,
   });

@@ -138,6 +138,7 @@ function planOf(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitt
     identity: allow ? needs.identityHeaders(allow.identity) : [],
     bearer: admitted?.bearer,
     isPublic: route.access === 'public',
+    maxBodyBytes: route.maxBodyBytes,
     client: asked.client,
   };
   return allow?.renewedCookie === undefined ? plan : { ...plan, setCookie: needs.setSession(allow.renewedCookie) };
@@ -165,6 +166,7 @@ function factsOf(
     route: route.path,
     upstream: route.upstream,
     client: client.address,
+    ...(client.requestId !== undefined && { requestId: client.requestId }),
     ...(identity && { kind: identity.kind, subject: digestOf(identity) }),
     ...(forwarded.kind === 'answered'
       ? { status: forwarded.status, bytes: forwarded.bytes, complete: forwarded.complete }

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ask } from '../ask.ts';
 import { type GatewaySettings, type Site, startGateway } from '../gateway.ts';
+import { collectGarbage, residentMiB } from '../resident.ts';
 import type { Figure, Result } from '../result.ts';
 import { root, type Stage } from '../stage.ts';
 
@@ -62,30 +62,9 @@ async function growth(stage: Stage, site: Site, decisionCache: Cache): Promise<G
   return { start, end, swept, hits };
 }
 
-/** Asks a process through its debugger, and waits until it has done so. */
-async function collectGarbage(url: string): Promise<void> {
-  const socket = new WebSocket(url);
-  await new Promise<void>((resolve, reject) => {
-    socket.onopen = () => socket.send(JSON.stringify({ id: 1, method: 'HeapProfiler.collectGarbage' }));
-    socket.onmessage = () => resolve();
-    socket.onerror = () => reject(new Error(`no debugger at ${url}`));
-  });
-  socket.close();
-}
-
 async function countOf(admin: string, outcome: string): Promise<number> {
   const { body } = await ask(`${admin}/metrics`, {});
   return Number(new RegExp(`^flytegate_decisions_total\\{outcome="${outcome}"\\} (\\d+)$`, 'm').exec(body)?.[1] ?? 0);
-}
-
-function residentMiB(pid: number): number | undefined {
-  try {
-    const kib = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    return kib === undefined ? undefined : Number(kib) / 1024;
-  } catch {
-    // Another system than Linux: the measure is left out.
-    return undefined;
-  }
 }
 
 function figure(what: string, value: number, atMost?: number): Figure {

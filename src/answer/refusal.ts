@@ -9,6 +9,7 @@ export type RpcCode =
   | 'unavailable'
   | 'deadline_exceeded'
   | 'invalid_argument'
+  | 'resource_exhausted'
   | 'not_found'
   | 'unimplemented'
   | 'internal';
@@ -30,6 +31,8 @@ const messages: Partial<Record<FailureCode, string>> = {
   target_refused: 'this request target is ambiguous and is not passed on',
   method_refused: 'this method is not passed on',
   header_repeated: 'a header that must be single came more than once',
+  body_too_large: 'the request is larger than this route takes',
+  shutting_down: 'the gateway is shutting down: ask again',
   host_unknown: 'this host is not served here',
   route_unknown: 'nothing is served here',
   credential_missing: 'sign in, or send a bearer token',
@@ -57,6 +60,7 @@ const statuses: Partial<Record<FailureCode, readonly [number, RpcCode]>> = {
   target_refused: [400, 'invalid_argument'],
   method_refused: [405, 'unimplemented'],
   header_repeated: [400, 'invalid_argument'],
+  body_too_large: [413, 'resource_exhausted'],
   host_unknown: [403, 'permission_denied'],
   route_unknown: [404, 'not_found'],
   scope_missing: [403, 'permission_denied'],
@@ -68,6 +72,7 @@ const statuses: Partial<Record<FailureCode, readonly [number, RpcCode]>> = {
   upstream_unreachable: [502, 'unavailable'],
   upstream_timeout: [504, 'deadline_exceeded'],
   upstream_broken: [502, 'unavailable'],
+  shutting_down: [503, 'unavailable'],
   internal: [500, 'internal'],
 };
 

@@ -21,7 +21,7 @@ export function findDisagreements(draft: SettingsDraft): readonly Mistake[] {
 }
 
 function* checkServer({ server }: SettingsDraft): Iterable<Mistake> {
-  const { publicUrl, listen, admin, tls, security } = server;
+  const { publicUrl, listen, admin, tls, security, limits } = server;
   if (
     publicUrl?.startsWith('http:') &&
     security.insecureCookieHeader === false &&
@@ -36,6 +36,14 @@ function* checkServer({ server }: SettingsDraft): Iterable<Mistake> {
       path: ['server', 'admin'],
       expected: 'an address of its own',
       found: `that of server.listen, port ${admin.port}`,
+    };
+  }
+  const { streamWindow, connectionWindow } = limits;
+  if (streamWindow !== undefined && connectionWindow !== undefined && connectionWindow < streamWindow) {
+    yield {
+      path: ['server', 'limits', 'connectionWindow'],
+      expected: 'at least server.limits.streamWindow',
+      found: `${connectionWindow} bytes, where that is ${streamWindow}`,
     };
   }
   if (Boolean(tls.certFile) !== Boolean(tls.keyFile)) {

@@ -32,7 +32,11 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
     upstreams: Object.fromEntries(
       Object.entries(settings.upstreams).map(([name, upstream]) => [name, assembleUpstream(name, upstream, folder)]),
     ),
-    routes: settings.routes.map(({ host, ...route }) => ({ ...(host !== undefined && { host }), ...route })),
+    routes: settings.routes.map(({ host, maxBody, ...route }) => ({
+      ...(host !== undefined && { host }),
+      ...route,
+      ...(maxBody !== undefined && { maxBodyBytes: maxBody }),
+    })),
   });
 }
 
@@ -54,7 +58,16 @@ function assembleServer(server: Settings['server'], folder: string): Config['ser
       idleMs: limits.idle,
       bodyIdleMs: limits.bodyIdle,
       connections: limits.connections,
+      connectionsPerAddress: limits.connectionsPerAddress,
       streamsPerConnection: limits.streamsPerConnection,
+      resetsPerSecond: limits.resetsPerSecond,
+      resetBurst: limits.resetBurst,
+      streamWindow: limits.streamWindow,
+      connectionWindow: limits.connectionWindow,
+      pingIntervalMs: limits.pingInterval,
+      pingTimeoutMs: limits.pingTimeout,
+      tcpKeepAliveMs: limits.tcpKeepAlive,
+      upgradeIdleMs: limits.upgradeIdle,
     },
     security,
   };

@@ -26,8 +26,23 @@ export interface Config {
       /** A request body that makes no progress for so long is given up. */
       readonly bodyIdleMs: Millis;
       readonly connections: number;
+      /** Connections from one IP address. */
+      readonly connectionsPerAddress: number;
       /** HTTP/2 streams open at once on one connection. */
       readonly streamsPerConnection: number;
+      /** HTTP/2 streams that one connection may reset: in the long run, and at once. */
+      readonly resetsPerSecond: number;
+      readonly resetBurst: number;
+      /** Bytes that may be on their way before anybody reads them: of one HTTP/2 stream, and of all of a caller's connection. */
+      readonly streamWindow: number;
+      readonly connectionWindow: number;
+      /** How often HTTP/2 callers with open streams are asked whether they are there, and how long they may be silent then. */
+      readonly pingIntervalMs: Millis;
+      readonly pingTimeoutMs: Millis;
+      /** Silence before TCP asks whether the peer is there. */
+      readonly tcpKeepAliveMs: Millis;
+      /** Silence after which an upgraded connection ends; 0: never. */
+      readonly upgradeIdleMs: Millis;
     };
     readonly security: { readonly useAuth: true; readonly insecureCookieHeader: boolean };
   };
@@ -160,4 +175,6 @@ export interface RouteSetting {
   readonly path: string;
   readonly upstream: string;
   readonly access: 'public' | 'authenticated';
+  /** Of a request body; absent: no limit. */
+  readonly maxBodyBytes?: number;
 }

@@ -24,10 +24,10 @@ export function duration(row: { doc: string; default: string; min: string; max: 
 }
 
 /** An amount of bytes; written as in the file. */
-export function size(row: { doc: string; default: string; min: string; max: string }): Setting<number> {
+export function size(row: Row & { default?: string; example?: string; min: string; max: string }): Setting<number> {
   const within = between(read(parseSize(row.min)), read(parseSize(row.max)));
   const bounds = `${row.min} to ${row.max}`;
-  const expects = `a size from ${bounds}, such as ${row.default}`;
+  const expects = `a size from ${bounds}, such as ${row.default ?? row.example}`;
   return setting(row, {
     type: 'size',
     expects,

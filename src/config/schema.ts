@@ -1,5 +1,6 @@
 import { address, choice, count, duration, flag, line, listOf, mustBe, parsed, size } from './rows.ts';
 import { authFields } from './schema-auth.ts';
+import { limits } from './schema-limits.ts';
 import { upstreamSection } from './schema-upstream.ts';
 import { type Draft, named, optional, rows, type Settled, section } from './setting.ts';
 import { parseOrigin } from './urls.ts';
@@ -10,55 +11,6 @@ export const upstreamName = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
 const file = (doc: string, example: string) =>
   line({ doc, example, type: 'path', expects: "a path, absolute or from the settings file's folder", max: 1024 });
-
-const limits = section('What one caller may take up', {
-  headerCount: count({
-    doc: 'header fields of one request; more are refused',
-    default: 200,
-    min: 20,
-    max: 900,
-    unit: 'fields',
-  }),
-  headerBytes: size({ doc: 'bytes of one request head', default: '32KiB', min: '4KiB', max: '256KiB' }),
-  firstByte: duration({
-    doc: 'from the opening of a connection to its first byte',
-    default: '10s',
-    min: '1s',
-    max: '5m',
-  }),
-  headers: duration({
-    doc: 'from the first byte of a request to the end of its head',
-    default: '15s',
-    min: '1s',
-    max: '5m',
-  }),
-  idle: duration({
-    doc: 'between two requests of a connection; keep it over the 60s that nginx keeps idle connections',
-    default: '75s',
-    min: '1s',
-    max: '1h',
-  }),
-  bodyIdle: duration({
-    doc: 'a request body that makes no progress for so long is given up',
-    default: '60s',
-    min: '1s',
-    max: '1h',
-  }),
-  connections: count({
-    doc: 'open at once on the public port',
-    default: 20_000,
-    min: 10,
-    max: 1_000_000,
-    unit: 'connections',
-  }),
-  streamsPerConnection: count({
-    doc: 'HTTP/2 streams open at once on one connection',
-    default: 250,
-    min: 1,
-    max: 10_000,
-    unit: 'streams',
-  }),
-});
 
 const security = section(
   "flyteadmin's own switches",
@@ -161,6 +113,14 @@ const route = section('One route', {
     default: 'authenticated',
     of: ['authenticated', 'public'],
   }),
+  maxBody: optional(
+    size({
+      doc: 'bytes of one request body, all messages of an RPC stream together; without it no limit',
+      example: '64MiB',
+      min: '0B',
+      max: '1024GiB',
+    }),
+  ),
 });
 
 /** Every setting there is. */

@@ -12,6 +12,8 @@ const MAX_HEAD_BYTES = 65_536;
 export interface AddressNeeds {
   readonly upstream: Upstream;
   readonly dial: Dial;
+  /** Bytes of one HTTP/2 stream that may be on their way to us unread. */
+  readonly streamWindow: number;
   /** HTTP/2 connections to all addresses together. */
   readonly places: Share;
   readonly pauses: Pauses;

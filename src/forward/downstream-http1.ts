@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
+import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped, pairs, writableReason } from './downstream.ts';
+import { type Following, followAnswer } from './last-words.ts';
 
 /** A whole answer up to so many bytes goes out with its head in one write. */
 const maxGathered = 8192;
@@ -14,6 +16,7 @@ export class Http1Downstream implements Downstream {
   #isHeadHeld = false;
   /** A first piece of the body that waits with it. */
   #held: Uint8Array | undefined;
+  #following: Following | undefined;
   bytes = 0;
 
   constructor(request: IncomingMessage, response: ServerResponse) {
@@ -47,6 +50,8 @@ export class Http1Downstream implements Downstream {
   start(head: AnswerHead): void {
     const response = this.#response;
     const fields = this.#isChunked(head) ? head.fields : withoutTrailerField(head.fields);
+    // One with a length has no room for more words, and is spared the look at its fields.
+    if (!head.hasLength) this.#following = followAnswer(fields, false);
     response.sendDate = false;
     response.writeHead(head.status, writableReason(head.reason), fields);
     this.#isHeadHeld = true;
@@ -55,6 +60,7 @@ export class Http1Downstream implements Downstream {
 
   write(chunk: Uint8Array): boolean {
     this.bytes += chunk.byteLength;
+    this.#following?.pass(chunk);
     if (this.#isHeadHeld && this.#held === undefined && chunk.byteLength <= maxGathered) {
       this.#held = chunk;
       return true;
@@ -85,8 +91,14 @@ export class Http1Downstream implements Downstream {
     if (!this.#request.readableEnded) this.#request.resume();
   }
 
-  breakOff(): void {
+  breakOff(why: Cut, reference: string): void {
     const { socket } = this.#response;
+    const words = this.#response.writable ? this.#following?.lastWords(why, reference) : undefined;
+    if (words?.body !== undefined) {
+      this.write(words.body);
+      this.end([]);
+      return;
+    }
     // A plain FIN would be the regular end of an answer without a length.
     if (socket !== null && !('encrypted' in socket)) socket.resetAndDestroy();
     else this.#response.destroy();

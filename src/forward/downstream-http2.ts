@@ -1,20 +1,22 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
+import { stopUpload } from '../server/stop-upload.ts';
+import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
+import { type Following, followAnswer } from './last-words.ts';
 import { withoutRepeats } from './single-fields.ts';
 
 /** A caller that speaks HTTP/2. */
 export class Http2Downstream implements Downstream {
   readonly hop = 'http2';
   readonly #stream: ServerHttp2Stream;
-  readonly #isGrpc: boolean;
+  #following: Following | undefined;
   #requestTrailers: readonly string[] = [];
   #answerTrailers: readonly string[] = [];
   bytes = 0;
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
-    this.#isGrpc = isGrpc(headers);
     stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
       this.#requestTrailers = raw;
     });
@@ -46,6 +48,7 @@ export class Http2Downstream implements Downstream {
   start(head: AnswerHead): void {
     if (!this.#isOpen()) return;
     const { endStream } = head;
+    if (!head.hasLength) this.#following = followAnswer(head.fields, true);
     // Trailers are always announced to Node: only then can a broken answer still be reset. Without them Node would mark
     // the last frame before the reset as a regular end of stream.
     const options = { endStream, waitForTrailers: !endStream, sendDate: false };
@@ -56,6 +59,7 @@ export class Http2Downstream implements Downstream {
   write(chunk: Uint8Array): boolean {
     if (!this.#stream.writable) return true; // reset by the caller: 'close' follows
     this.bytes += chunk.byteLength;
+    this.#following?.pass(chunk);
     return this.#stream.write(chunk);
   }
 
@@ -66,18 +70,22 @@ export class Http2Downstream implements Downstream {
   end(trailers: readonly string[]): void {
     this.#answerTrailers = trailers;
     const stream = this.#stream;
-    // A caller that still uploads may go on; nobody looks at it. Telling it to stop with a reset would, in Node, overtake
-    // the end of the answer.
+    // A caller that still uploads may go on; nobody looks at it.
     if (!stream.readableEnded) stream.resume();
     if (stream.writable) stream.end();
+    // But a call is over with its answer: a service may still want the rest of any other upload.
+    if (this.#following !== undefined && !stream.endAfterHeaders && !stream.readableEnded) stopUpload(stream);
   }
 
-  breakOff(): void {
-    if (this.#isGrpc && this.#isOpen() && this.#stream.writable) {
-      this.end(['grpc-status', '14', 'grpc-message', 'the upstream broke off']);
-    } else {
+  breakOff(why: Cut, reference: string): void {
+    const canSpeak = this.#isOpen() && this.#stream.writable;
+    const words = canSpeak ? this.#following?.lastWords(why, reference) : undefined;
+    if (words === undefined) {
       this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+      return;
     }
+    if (words.body !== undefined) this.write(words.body);
+    this.end(words.trailers);
   }
 
   onClose(done: (complete: boolean) => void): void {

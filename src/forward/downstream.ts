@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Cut } from './cut.ts';
 import { withoutRepeats } from './single-fields.ts';
 
 /** The head of an answer on its way to the caller. */
@@ -37,8 +38,13 @@ export interface Downstream {
   write(chunk: Uint8Array): boolean;
   onDrain(resume: () => void): void;
   end(trailers: readonly string[]): void;
-  /** Ends an answer that cannot be completed so that nobody takes it for complete: gRPC by trailers, all else by reset. */
-  breakOff(): void;
+  /**
+   * Ends an answer that cannot be completed so that nobody takes it for complete: in the words of its protocol where it
+   * has some for this point (gRPC, gRPC-Web, Connect streaming), else by reset.
+   *
+   * @param reference of the request, as in the log
+   */
+  breakOff(why: Cut, reference: string): void;
   /** Calls back once, when the exchange is over. @param complete whether the whole answer went out */
   onClose(done: (complete: boolean) => void): void;
 }

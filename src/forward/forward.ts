@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { type Contain, createContain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
+import type { Cut } from './cut.ts';
 import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
 import { Http2Downstream, isGrpc } from './downstream-http2.ts';
@@ -17,7 +18,7 @@ import type { Lookup } from './resolver.ts';
 import type { Share } from './share.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
-import { UpstreamError } from './upstream-failure.ts';
+import { bodyTooLarge, UpstreamError } from './upstream-failure.ts';
 
 export type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 
@@ -28,6 +29,12 @@ export interface ForwardNeeds {
   readonly isOurCookie: (name: string) => boolean;
   /** Configured credential headers besides `authorization`, lower case. */
   readonly flyteHeaders: readonly string[];
+  readonly limits: {
+    /** Bytes of one HTTP/2 stream from an upstream that may be on their way before the caller takes them. */
+    readonly streamWindow: number;
+    /** Silence after which an upgraded connection ends; 0: never. */
+    readonly upgradeIdleMs: Millis;
+  };
   readonly log: Log;
   readonly metrics: Metrics;
   /** Milliseconds of a clock that never steps back. */
@@ -39,7 +46,8 @@ export interface ForwardNeeds {
 /**
  * Moves requests and answers between callers and upstreams: no opinion about the caller.
  *
- * `close` ends every connection to an upstream at once, and with it whatever still streams.
+ * `close` ends every connection to an upstream at once, and with it whatever still streams: each answer in the words that
+ * its protocol has for a service that goes away, else by reset.
  * @throws {Failure} `config_invalid` when an upstream's certificate, key or CA file cannot be used
  */
 export function createForward(needs: ForwardNeeds): { forward: Forward; close(): Promise<void> } {
@@ -47,8 +55,11 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const headers = createHeaders(needs);
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
+  const { streamWindow, upgradeIdleMs } = needs.limits;
+  let isClosing = false;
+  const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
   for (const [name, setting] of Object.entries(needs.upstreams)) {
-    upstreams.set(name, createUpstream(setting, { ...needs, now }));
+    upstreams.set(name, createUpstream(setting, { ...needs, now, streamWindow }));
   }
   return {
     forward: (exchange, plan) => {
@@ -56,9 +67,10 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       const { hostHeader } = upstream;
       const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
-      return pass(exchange, said, { headers, upstream, contain });
+      return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs });
     },
     close: async () => {
+      isClosing = true;
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };
@@ -68,6 +80,8 @@ interface Way {
   readonly headers: Headers;
   readonly upstream: UpstreamConnections;
   readonly contain: Contain;
+  readonly whyLost: () => Cut;
+  readonly upgradeIdleMs: Millis;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
@@ -75,9 +89,18 @@ function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarde
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Failure('method_refused', `${method} reached the forwarder`);
   if (exchange.isGone) return Promise.resolve({ kind: 'abandoned' });
+  if (plan.maxBodyBytes !== undefined && announcedBytes(exchange) > plan.maxBodyBytes) {
+    const cause = bodyTooLarge(plan.maxBodyBytes);
+    return Promise.resolve({ kind: 'failed', code: cause.code, cause });
+  }
   if (!plan.isPublic) return passOn(exchange, plan, way);
   const { http1, http2 } = way.upstream.publicShares;
   return passWithin(speaksHttp2(way.upstream, exchange.wire) ? http2 : http1, () => passOn(exchange, plan, way));
+}
+
+/** What the head says of the length of the body: 0 when it says nothing. */
+function announcedBytes({ head }: Exchange): number {
+  return Number(head.fields.get('content-length') ?? 0);
 }
 
 /** One of those who were not asked who they are: together they must not keep everybody else out. */
@@ -95,12 +118,12 @@ async function passWithin(share: Share, passRequest: () => Promise<Forwarded>): 
 }
 
 function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
-  const { headers, upstream, contain } = way;
+  const { headers, upstream, contain, whyLost } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
   const { headersTimeoutMs, scheme } = upstream;
   const measure = upstream.measure();
-  const passage = { exchange, plan, downstream: downstreamOf(wire) };
+  const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost };
   return speaksHttp2(upstream, wire)
     ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, headersTimeoutMs, measure, contain })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
@@ -110,7 +133,7 @@ function passUpgrade(
   exchange: Exchange,
   wire: Extract<Wire, { kind: 'upgrade' }>,
   plan: ForwardPlan,
-  { headers, upstream, contain }: Way,
+  { headers, upstream, contain, whyLost, upgradeIdleMs }: Way,
 ): Promise<Forwarded> {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
     const cause = new UpstreamError(
@@ -124,14 +147,13 @@ function passUpgrade(
     const cause = new UpstreamError('upstream_unreachable', 'all connections to the upstream are in use');
     return Promise.resolve({ kind: 'failed', code: cause.code, cause });
   }
-  const needs = { headers, dial, addresses, headersTimeoutMs, measure: upstream.measure(), open, contain };
+  const measure = upstream.measure();
+  const needs = { headers, dial, addresses, headersTimeoutMs, measure, open, contain, whyLost, idleMs: upgradeIdleMs };
   return forwardUpgrade({ exchange, wire, plan }, needs).finally(() => http1.leave());
 }
 
 function downstreamOf(wire: Exclude<Wire, { kind: 'upgrade' }>): Downstream {
-  return wire.kind === 'http1'
-    ? new Http1Downstream(wire.request, wire.response)
-    : new Http2Downstream(wire.stream, wire.headers);
+  return wire.kind === 'http1' ? new Http1Downstream(wire.request, wire.response) : new Http2Downstream(wire.stream);
 }
 
 /** HTTP/2 where the setting says so, and for gRPC, which is nothing without it. */

@@ -149,7 +149,7 @@ function addOurs(job: RequestJob, fields: string[]): void {
   push(fields, hop, 'X-Forwarded-For', plan.client.address);
   push(fields, hop, 'X-Forwarded-Proto', plan.client.scheme);
   push(fields, hop, 'X-Forwarded-Host', plan.client.host);
-  push(fields, hop, 'X-Request-ID', exchange.id);
+  push(fields, hop, 'X-Request-ID', plan.client.requestId ?? exchange.id);
   // Clients of HTTP/1.1 check by themselves; Node's HTTP/2 would take a NUL for the end of a value, and what follows for
   // another field.
   if (hop === 'http2') assertWritable(fields.slice(at));

@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici';
 import type { Exchange } from '../server/exchange.ts';
 import type { Address } from './address.ts';
+import type { Cut } from './cut.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
 import type { Http1Connections, Sender } from './http1-connections.ts';
@@ -8,10 +9,11 @@ import type { Forwarded, ForwardPlan } from './plan.ts';
 import { Upload } from './upload.ts';
 import type { Measure } from './upstream.ts';
 import {
+  failed,
+  isBodyTooLarge,
   isOurMistake,
   saysNothingOfThem,
   UpstreamError,
-  upstreamFailure,
   wasClosed,
   wasLate,
 } from './upstream-failure.ts';
@@ -22,6 +24,8 @@ export interface Passage {
   readonly exchange: Exchange;
   readonly plan: ForwardPlan;
   readonly downstream: Downstream;
+  /** What it means when the upstream's side ends in the middle. */
+  readonly whyLost: () => Cut;
 }
 
 /** Passes a request on to an HTTP/1.1 upstream and the answer back, streaming both ways. Rejects for our own mistakes. */
@@ -74,7 +78,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
       path: exchange.head.target,
       method: exchange.head.method,
       headers: fields,
-      body: downstream.hasBody(announcesBody) ? new Upload(downstream.body) : null,
+      body: downstream.hasBody(announcesBody) ? new Upload(downstream.body, plan.maxBodyBytes) : null,
       servername: needs.connections.servername,
     };
   }
@@ -135,7 +139,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
     const wasConnected = this.#controller !== undefined;
     this.#controller = undefined;
     if (this.#isOver) return;
-    if (this.#status !== 0) this.#passage.downstream.breakOff();
+    if (this.#status !== 0) this.#breakOff(error);
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
     else if (this.#mayRetry(error, wasConnected)) this.#dispatch();
     else this.#fail(error, wasConnected);
@@ -144,6 +148,11 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   sendTo(address: Address): void {
     this.#address = address;
     address.dispatch(this.#options, this);
+  }
+
+  #breakOff(cause: Error): void {
+    const { downstream, exchange, whyLost } = this.#passage;
+    downstream.breakOff(isBodyTooLarge(cause) ? 'body_too_large' : whyLost(), exchange.id);
   }
 
   #dispatch(): void {
@@ -200,8 +209,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   }
 
   #fail(cause: Error, wasConnected = false): void {
-    this.#measure.failed();
-    this.#finish({ kind: 'failed', code: upstreamFailure(cause, wasConnected), cause });
+    if (!isBodyTooLarge(cause)) this.#measure.failed();
+    this.#finish(failed(cause, wasConnected, this.#passage.whyLost()));
   }
 
   #callerClosed(complete: boolean): void {

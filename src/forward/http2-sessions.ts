@@ -28,6 +28,8 @@ export interface SessionNeeds extends Liveness {
   readonly origin: string;
   readonly open: () => Socket;
   readonly idleTimeoutMs: Millis;
+  /** Bytes of one stream that may be on their way to us unread. */
+  readonly streamWindow: number;
   /** Connections to all addresses together. */
   readonly places: Share;
   readonly health: Health;
@@ -102,7 +104,7 @@ export class Session {
     const socket = needs.open();
     const options: ClientSessionOptions & { strictSingleValueFields: boolean } = {
       createConnection: () => socket,
-      settings: { enablePush: false, initialWindowSize: 262_144 },
+      settings: { enablePush: false, initialWindowSize: needs.streamWindow },
       maxSendHeaderBlockLength: 262_144,
       maxHeaderListPairs: 512,
       // What a caller says twice goes on as it came; Node would refuse to send it. (Its types know the option of servers only.)

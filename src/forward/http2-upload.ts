@@ -7,8 +7,12 @@ const REPLAY_BYTES = 65_536;
 interface Needs {
   /** Wraps a listener so that it never throws. */
   readonly contained: <Args extends readonly unknown[]>(listener: (...args: Args) => void) => (...args: Args) => void;
+  /** More is not passed on; undefined without a limit. */
+  readonly maxBytes: number | undefined;
   /** Called when a stream got the whole body. */
   readonly onSent: () => void;
+  /** Called when the body is over its limit. */
+  readonly onTooLarge: (maxBytes: number) => void;
 }
 
 /**
@@ -21,7 +25,7 @@ export class Http2Upload {
   #up: ClientHttp2Stream | undefined;
   /** All of it so far; undefined when it cannot be sent again. */
   #sent: Buffer[] | undefined = [];
-  #sentBytes = 0;
+  #bytes = 0;
   #isTaken = false;
   #isEnded = false;
 
@@ -75,6 +79,12 @@ export class Http2Upload {
   }
 
   #send(chunk: Buffer): void {
+    const { maxBytes } = this.#needs;
+    this.#bytes += chunk.length;
+    if (maxBytes !== undefined && this.#bytes > maxBytes) {
+      this.#needs.onTooLarge(maxBytes);
+      return;
+    }
     this.#keep(chunk);
     // Nobody reads any more: the rest is the caller's own affair, and dropped.
     if (this.#up?.writable && !this.#up.write(chunk)) this.#body.pause();
@@ -82,8 +92,7 @@ export class Http2Upload {
 
   #keep(chunk: Buffer): void {
     if (this.#sent === undefined) return;
-    this.#sentBytes += chunk.length;
-    if (this.#sentBytes > REPLAY_BYTES) this.#sent = undefined;
+    if (this.#bytes > REPLAY_BYTES) this.#sent = undefined;
     else this.#sent.push(chunk);
   }
 

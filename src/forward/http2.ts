@@ -9,7 +9,7 @@ import type { Session } from './http2-sessions.ts';
 import { Http2Upload } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
 import type { Http2Connections, Measure } from './upstream.ts';
-import { saysNothingOfThem, UpstreamError, upstreamFailure, wasLate } from './upstream-failure.ts';
+import { bodyTooLarge, failed, isBodyTooLarge, saysNothingOfThem, UpstreamError, wasLate } from './upstream-failure.ts';
 
 interface Needs {
   readonly headers: Headers;
@@ -31,7 +31,8 @@ class Http2Transfer {
   readonly #passage: Passage;
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
-  readonly #fields: readonly string[];
+  /** Until the answer began: an idle stream must not hold on to what was said long ago. */
+  #fields: readonly string[];
   readonly #upload: Http2Upload | undefined;
   #up: ClientHttp2Stream | undefined;
   /** Where it was sent last. */
@@ -54,8 +55,12 @@ class Http2Transfer {
     const { exchange, plan, downstream } = passage;
     const { fields, announcesBody } = needs.headers.request(exchange, plan, 'http2');
     if (downstream.hasBody(announcesBody)) {
-      const onSent = () => this.#awaitHead();
-      this.#upload = new Http2Upload(downstream.body, { contained: (listener) => this.#contained(listener), onSent });
+      this.#upload = new Http2Upload(downstream.body, {
+        maxBytes: plan.maxBodyBytes,
+        contained: (listener) => this.#contained(listener),
+        onSent: () => this.#awaitHead(),
+        onTooLarge: (maxBytes) => this.#refuseBody(maxBytes),
+      });
     }
     this.#fields = [
       ':method',
@@ -127,9 +132,21 @@ class Http2Transfer {
   #contained<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {
     return this.#needs.contain(listener, () => {
       this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
-      if (this.#status !== 0) this.#passage.downstream.breakOff();
+      if (this.#status !== 0) this.#breakOff();
       else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
     });
+  }
+
+  /** The upstream must not take what came for the whole. */
+  #refuseBody(maxBytes: number): void {
+    const up = this.#up;
+    if (this.#isOver || up === undefined || up.closed) return;
+    if (this.#status === 0) this.#fail(bodyTooLarge(maxBytes), true);
+    else {
+      this.#isEnded = true;
+      this.#passage.downstream.breakOff('body_too_large', this.#passage.exchange.id);
+    }
+    up.close(constants.NGHTTP2_CANCEL);
   }
 
   #sendTrailers(up: ClientHttp2Stream): void {
@@ -182,6 +199,7 @@ class Http2Transfer {
       return;
     }
     this.#status = status;
+    this.#fields = [];
     this.#needs.measure.answered();
   }
 
@@ -200,13 +218,18 @@ class Http2Transfer {
   #closed(up: ClientHttp2Stream, session: Session): void {
     if (this.#isOver || this.#isEnded) return;
     if (this.#status !== 0) {
-      this.#passage.downstream.breakOff();
+      this.#breakOff();
       return;
     }
     clearTimeout(this.#timer);
     const cause = session.error ?? this.#error ?? new Error(`stream closed with HTTP/2 error code ${up.rstCode}`);
     if (this.#mayRetry(up, session, cause)) this.#open(this.#address);
     else this.#fail(cause, session.isConnected);
+  }
+
+  #breakOff(): void {
+    const { downstream, exchange, whyLost } = this.#passage;
+    downstream.breakOff(whyLost(), exchange.id);
   }
 
   /**
@@ -235,8 +258,8 @@ class Http2Transfer {
 
   #fail(cause: unknown, wasConnected: boolean): void {
     if (this.#isOver) return;
-    this.#needs.measure.failed();
-    this.#finish({ kind: 'failed', code: upstreamFailure(cause, wasConnected), cause });
+    if (!isBodyTooLarge(cause)) this.#needs.measure.failed();
+    this.#finish(failed(cause, wasConnected, this.#passage.whyLost()));
   }
 
   #callerClosed(complete: boolean): void {

@@ -13,15 +13,23 @@ export interface ForwardPlan {
   readonly bearer: string | undefined;
   /** Nobody was asked who they are: such requests share a small part of the upstream's connections. */
   readonly isPublic: boolean;
+  /** Of the request body; undefined: no limit. */
+  readonly maxBodyBytes: number | undefined;
   /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
   readonly setCookie?: string;
   /** What the upstream hears as Host where its settings rewrite it; set by the forwarder. */
   readonly upstreamHost?: string;
   /**
    * Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. The host is the one that chose the
-   * route, so the upstream hears it as Host, too.
+   * route, so the upstream hears it as Host, too. What a trusted proxy calls the request goes on as X-Request-ID; without
+   * that it is our reference.
    */
-  readonly client: { readonly address: string; readonly scheme: 'http' | 'https'; readonly host: string };
+  readonly client: {
+    readonly address: string;
+    readonly scheme: 'http' | 'https';
+    readonly host: string;
+    readonly requestId?: string;
+  };
 }
 
 /** How a forwarded request ended. Nothing was sent to the caller when `failed`: the reply is still ours to make. */
@@ -29,7 +37,12 @@ export type Forwarded =
   | { readonly kind: 'answered'; readonly status: number; readonly bytes: number; readonly complete: boolean }
   | {
       readonly kind: 'failed';
-      readonly code: 'upstream_unreachable' | 'upstream_timeout' | 'upstream_broken';
+      readonly code:
+        | 'upstream_unreachable'
+        | 'upstream_timeout'
+        | 'upstream_broken'
+        | 'shutting_down'
+        | 'body_too_large';
       readonly cause: unknown;
     }
   | { readonly kind: 'abandoned' }; // the caller went away first

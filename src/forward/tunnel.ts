@@ -9,10 +9,11 @@ const HALF_CLOSED_MS: Millis = 30_000;
  * Joins two connections until both ended: bytes with back-pressure, a FIN as a FIN, a reset or a sudden death as a reset,
  * so that nobody takes a broken connection for one that was closed.
  *
+ * @param ends.idleMs both are reset after so long without a byte either way; 0: never
  * @param onEnd called once: bytes towards the caller, and whether both sides ended regularly
  */
 export function createTunnel(
-  ends: { readonly caller: Duplex; readonly upstream: Socket },
+  ends: { readonly caller: Duplex; readonly upstream: Socket; readonly idleMs: Millis },
   onEnd: (result: { bytes: number; complete: boolean }) => void,
 ): void {
   const { caller, upstream } = ends;
@@ -43,6 +44,8 @@ export function createTunnel(
     if (from.closed) closed();
     else from.once('close', closed);
   };
+  // What moves on one of them moves on the other.
+  if (ends.idleMs > 0) upstream.setTimeout(ends.idleMs, () => reset(upstream));
   join(caller, upstream);
   join(upstream, caller);
 }

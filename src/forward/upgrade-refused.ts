@@ -13,6 +13,8 @@ interface Refusal {
   readonly request: IncomingMessage;
   readonly caller: Socket;
   readonly setCookie: string | undefined;
+  /** Of the request, as in the log. */
+  readonly reference: string;
 }
 
 /**
@@ -20,7 +22,7 @@ interface Refusal {
  * `failed` for one that cannot be said; the connection is then as it was.
  */
 export function passRefusal(
-  { answer, request, caller, setCookie }: Refusal,
+  { answer, request, caller, setCookie, reference }: Refusal,
   needs: { headers: Headers; measure: Measure; contain: Contain },
 ): Promise<Forwarded> {
   const response = new ServerResponse(request);
@@ -44,7 +46,7 @@ export function passRefusal(
       answer.destroy();
     });
     closeAfter(response, caller, needs.contain);
-    pump(answer, downstream, needs.contain);
+    pump(answer, downstream, { contain: needs.contain, reference });
   });
 }
 
@@ -73,8 +75,12 @@ function closeAfter(response: ServerResponse, caller: Socket, contain: Contain):
   );
 }
 
-function pump(answer: IncomingMessage, downstream: Http1Downstream, contain: Contain): void {
-  const breakOff = () => downstream.breakOff();
+function pump(
+  answer: IncomingMessage,
+  downstream: Http1Downstream,
+  { contain, reference }: { contain: Contain; reference: string },
+): void {
+  const breakOff = () => downstream.breakOff('upstream_lost', reference);
   const pass = (chunk: Buffer) => {
     if (downstream.write(chunk)) return;
     answer.pause();

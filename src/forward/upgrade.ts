@@ -7,6 +7,7 @@ import type { Exchange, Wire } from '../server/exchange.ts';
 import { assertWritable } from '../server/writable-field.ts';
 import type { Address } from './address.ts';
 import type { Addresses } from './addresses.ts';
+import type { Cut } from './cut.ts';
 import type { Dial } from './dial.ts';
 import { writableReason } from './downstream.ts';
 import type { Headers } from './headers.ts';
@@ -14,7 +15,7 @@ import type { Forwarded, ForwardPlan } from './plan.ts';
 import { createTunnel } from './tunnel.ts';
 import { passRefusal } from './upgrade-refused.ts';
 import type { Measure } from './upstream.ts';
-import { saysNothingOfThem, UpstreamError, upstreamFailure, wasClosed, wasLate } from './upstream-failure.ts';
+import { failed, saysNothingOfThem, UpstreamError, wasClosed, wasLate } from './upstream-failure.ts';
 
 /** What a caller may send before the handshake is answered; more waits in the network. */
 const EARLY_BYTES = 65_536;
@@ -28,6 +29,10 @@ interface Needs {
   readonly headersTimeoutMs: Millis;
   readonly measure: Measure;
   readonly contain: Contain;
+  /** What connections to upstreams end for, if they do. */
+  readonly whyLost: () => Cut;
+  /** Silence after which the connection ends once it is upgraded; 0: never. */
+  readonly idleMs: Millis;
   /** Sockets that end when the room closes. */
   readonly open: Set<Duplex>;
 }
@@ -188,7 +193,7 @@ class Handshake {
     const early = Buffer.concat(this.#early);
     if (early.length > 0) upstream.write(early);
     caller.write(Buffer.concat([head, first]));
-    createTunnel({ caller, upstream }, ({ bytes, complete }) => {
+    createTunnel({ caller, upstream, idleMs: this.#needs.idleMs }, ({ bytes, complete }) => {
       this.#resolve({ kind: 'answered', status: 101, bytes: bytes + first.length, complete });
     });
   }
@@ -208,7 +213,8 @@ class Handshake {
     this.#address?.health.answered();
     caller.resume(); // nobody looks at what still comes, but its end must be noticed
     const { request } = this.#wire;
-    this.#resolve(passRefusal({ answer, request, caller, setCookie: this.#plan.setCookie }, this.#needs));
+    const { setCookie } = this.#plan;
+    this.#resolve(passRefusal({ answer, request, caller, setCookie, reference: this.#exchange.id }, this.#needs));
   }
 
   /** A mistake of ours: it is this one exchange that ends, on both sides. */
@@ -223,7 +229,7 @@ class Handshake {
   #fail(cause: Error): void {
     if (!this.#settle()) return;
     this.#needs.measure.failed();
-    this.#resolve({ kind: 'failed', code: upstreamFailure(cause, this.#isConnected), cause });
+    this.#resolve(failed(cause, this.#isConnected, this.#needs.whyLost()));
   }
 
   #abandon(): void {

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { bodyTooLarge } from './upstream-failure.ts';
 
 /**
  * A request body on its way to an HTTP/1.1 upstream. It stands between the two so that whoever sends it may destroy it
@@ -8,9 +9,13 @@ export class Upload extends Readable {
   readonly #source: Readable;
   /** Bytes of it were taken from the caller. */
   isBegun = false;
+  readonly #maxBytes: number;
+  #bytes = 0;
   readonly #onData = (chunk: Buffer): void => {
     this.isBegun = true;
-    if (!this.push(chunk)) this.#source.pause();
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#maxBytes) this.destroy(bodyTooLarge(this.#maxBytes));
+    else if (!this.push(chunk)) this.#source.pause();
   };
   readonly #onEnd = (): void => {
     this.isBegun = true;
@@ -20,9 +25,11 @@ export class Upload extends Readable {
     this.destroy(new Error('the caller went away before the end of the body'));
   };
 
-  constructor(source: Readable) {
+  /** @param maxBytes a body that is longer is given up with `body_too_large` */
+  constructor(source: Readable, maxBytes = Number.POSITIVE_INFINITY) {
     super();
     this.#source = source;
+    this.#maxBytes = maxBytes;
     // First, because a caller's reset shows itself as an end, too.
     source.on('aborted', this.#onLost);
     source.on('error', this.#onLost);

@@ -1,3 +1,4 @@
+import type { Cut } from './cut.ts';
 import type { Forwarded } from './plan.ts';
 
 export type UpstreamFailureCode = Extract<Forwarded, { kind: 'failed' }>['code'];
@@ -14,6 +15,15 @@ export class UpstreamError extends Error {
     this.code = code;
     this.isLate = options?.isLate ?? code === 'upstream_timeout';
   }
+}
+
+/** The caller sends more than its route takes. */
+export function bodyTooLarge(maxBytes: number): UpstreamError {
+  return new UpstreamError('body_too_large', `the request body is over ${maxBytes} bytes`);
+}
+
+export function isBodyTooLarge(error: unknown): boolean {
+  return error instanceof UpstreamError && error.code === 'body_too_large';
 }
 
 const TIMEOUTS = new Set(['UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT']);
@@ -42,6 +52,14 @@ export function upstreamFailure(error: unknown, wasConnected: boolean): Upstream
   const code = codeOf(error);
   if (TIMEOUTS.has(code)) return 'upstream_timeout';
   return !wasConnected || NEVER_CONNECTED.has(code) ? 'upstream_unreachable' : 'upstream_broken';
+}
+
+/** How a request ended that failed before its answer began. @param whyLost what connections to upstreams end for, if they do */
+export function failed(cause: unknown, wasConnected: boolean, whyLost: Cut): Forwarded {
+  const code = upstreamFailure(cause, wasConnected);
+  // The upstream is not to blame for what ends because the gateway does.
+  const isOurs = whyLost === 'shutting_down' && code !== 'body_too_large';
+  return { kind: 'failed', code: isOurs ? whyLost : code, cause };
 }
 
 /** What went wrong on this side: it says nothing of the address. */

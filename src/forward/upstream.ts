@@ -63,6 +63,8 @@ export interface UpstreamConnections {
 export interface UpstreamNeeds {
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Bytes of one HTTP/2 stream that may be on their way to us unread. */
+  readonly streamWindow: number;
   /** Milliseconds of a clock that never steps back. */
   readonly now: () => Millis;
   /** How names are looked up; the system's way unless said. */

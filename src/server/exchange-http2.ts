@@ -3,6 +3,7 @@ import type { Exchange, Reply, Wire } from './exchange.ts';
 import { type Framing, readFraming } from './framing.ts';
 import { Referenced } from './reference.ts';
 import { Fields, type RequestHead } from './request-head.ts';
+import { stopUpload } from './stop-upload.ts';
 import { assertWritable } from './writable-field.ts';
 
 /** One HTTP/2 request. */
@@ -41,6 +42,8 @@ export class Http2Exchange extends Referenced implements Exchange {
     const isBodiless = body.length === 0 || this.head.method === 'HEAD' || reply.status === 204 || reply.status === 304;
     stream.respond(fields, { endStream: isBodiless });
     if (!isBodiless) stream.end(typeof body === 'string' ? body : Buffer.from(body));
+    // Node cancels the rest of a body by itself only when nobody has read of it.
+    if (!stream.endAfterHeaders && !stream.readableEnded) stopUpload(stream);
   }
 }
 

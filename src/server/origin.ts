@@ -10,6 +10,8 @@ export interface Client {
   readonly host: string;
   /** Whether the peer is a trusted proxy. */
   readonly trusted: boolean;
+  /** What a trusted proxy calls the request (`X-Request-ID`), if that can stand in a log. */
+  readonly requestId?: string;
 }
 
 /** The gateway's own origins. */
@@ -22,7 +24,8 @@ export interface Origins {
 
 /**
  * Believes X-Forwarded-For, -Proto and -Host only from trusted peers: the address is the first one from the right that
- * no trusted proxy has, scheme and host are the last that were given, by the proxy that stands closest.
+ * no trusted proxy has, scheme and host are the last that were given, by the proxy that stands closest. Likewise
+ * X-Request-ID, when there is one and it has the form of one.
  *
  * @param trustedProxies CIDRs or single addresses
  * @throws {TypeError} for one that is neither
@@ -35,7 +38,9 @@ export function createClientOf(trustedProxies: readonly string[]): (head: Reques
     const scheme = head.encrypted ? 'https' : 'http';
     const host = (head.authority ?? '').toLowerCase();
     if (!isTrusted(peer)) return { address: peer, scheme, host, trusted: false };
+    const requestId = requestIdOf(head.fields);
     return {
+      ...(requestId !== undefined && { requestId }),
       address: forwardedAddress(head.fields, peer, isTrusted),
       scheme: lastOf(head.fields, 'x-forwarded-proto', isScheme) ?? scheme,
       host: lastOf(head.fields, 'x-forwarded-host', isAuthorityWord) ?? host,
@@ -93,6 +98,13 @@ function plainAddress(hop: string): string | undefined {
   const address = (/^::ffff:([\d.]+)$/i.exec(bare)?.[1] ?? bare).replace(/%.*$/s, '');
   return isIP(address) === 0 ? undefined : address;
 }
+
+function requestIdOf(fields: Fields): string | undefined {
+  const [id, ...others] = fields.all('x-request-id');
+  return id !== undefined && others.length === 0 && requestId.test(id) ? id : undefined;
+}
+
+const requestId = /^[A-Za-z0-9._:+/=-]{1,128}$/;
 
 /** The last word of a list field that says something. */
 function lastOf<Word extends string>(

@@ -4,6 +4,7 @@ import type { Address, Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import { createContain } from './contain.ts';
 import { readFirstBytes } from './first-bytes.ts';
+import { createPerAddress } from './per-address.ts';
 
 /** PEM. */
 export interface Certificate {
@@ -38,8 +39,13 @@ export function createSharedPort(needs: PortNeeds): SharedPort {
   const emptied: Array<() => void> = [];
   const server = needs.tls ? createTlsPort(needs, needs.tls) : createPlainPort(needs);
   server.maxConnections = needs.limits.connections;
+  const perAddress = createPerAddress(needs.limits.connectionsPerAddress);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
+    if (!perAddress.add(socket)) {
+      needs.log.debug('connection.dropped', { address: socket.remoteAddress });
+      socket.destroy();
+    }
     // A caller that resets its connection is no news, but an unheard error would end the process.
     socket.on('error', () => undefined);
     socket.once('close', () => {
@@ -78,18 +84,20 @@ function open(server: Server, needs: PortNeeds): Promise<Address> {
 
 // Half-open connections are HTTP/1.1's own business; a small write must not wait for the acknowledgement of the last;
 // probes find callers that vanished without a word.
-const transport = { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
+function transportOf({ tcpKeepAliveMs }: PortNeeds['limits']) {
+  return { allowHalfOpen: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: tcpKeepAliveMs } as const;
+}
 
 function createPlainPort(needs: PortNeeds): Server {
   const take = createTake(needs);
-  return createServer(transport, (socket) => {
+  return createServer(transportOf(needs.limits), (socket) => {
     readFirstBytes(socket, needs.limits, (isHttp2) => take(socket, isHttp2));
   });
 }
 
 function createTlsPort(needs: PortNeeds, { cert, key }: Certificate): Server {
   const options = {
-    ...transport,
+    ...transportOf(needs.limits),
     cert: typeof cert === 'string' ? cert : Buffer.from(cert),
     key: typeof key === 'string' ? key : Buffer.from(key),
     minVersion: 'TLSv1.2',

@@ -54,6 +54,34 @@ for (const [who, trustedProxies, isTrusted] of [
       assert.equal(page.url.pathname, '/ours');
     });
 
+    it(`is ${isTrusted ? '' : 'not '}the request's name that upstreams hear (X-Request-ID)`, async () => {
+      const arrived = upstream.next();
+      await rig.ask('/page', { fields: { authorization, 'x-request-id': '8f3e-theirs' } });
+      const told = valuesOf(await arrived, 'x-request-id');
+      const [line] = rig.log.of('request.forwarded').slice(-1);
+      assert.deepEqual(told, [isTrusted ? '8f3e-theirs' : line?.['id']]);
+      assert.equal(line?.['requestId'], isTrusted ? '8f3e-theirs' : undefined);
+    });
+
+    for (const odd of ['', 'a b', 'x'.repeat(129), 'a"b', ['one', 'two'], ['same', 'same']])
+      it(`is never the request's name when it has not the form of one: ${JSON.stringify(odd).slice(0, 20)}`, async () => {
+        const arrived = upstream.next();
+        await rig.ask('/page', { fields: { authorization, 'x-request-id': odd } });
+        const [line] = rig.log.of('request.forwarded').slice(-1);
+        assert.deepEqual(valuesOf(await arrived, 'x-request-id'), [line?.['id']]);
+      });
+
+    it('is its trace, which is carried untouched (W3C traceparent, tracestate)', async () => {
+      const trace = {
+        traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+        tracestate: 'congo=t61rcWkgMzE, rojo=00f067aa0ba902b7',
+      };
+      const arrived = upstream.next();
+      await rig.ask('/page', { fields: { authorization, ...trace } });
+      const received = await arrived;
+      for (const [name, value] of Object.entries(trace)) assert.deepEqual(valuesOf(received, name), [value]);
+    });
+
     it(`is ${isTrusted ? '' : 'not '}the address, scheme and host that upstreams hear of`, async () => {
       const said = {
         'x-forwarded-for': '198.51.100.7, 203.0.113.9',

@@ -34,7 +34,7 @@ describe('npm run bench', () => {
 describe('the options', () => {
   it('choose all measures and the first two processors unless told otherwise', () => {
     const { only, serverCpu, clientCpu, rounds } = parseOptions([]);
-    assert.deepEqual(only, ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory']);
+    assert.deepEqual(only, ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory', 'idle-streams']);
     assert.deepEqual([serverCpu, clientCpu], [0, 1]);
     assert.ok(rounds >= 3);
   });

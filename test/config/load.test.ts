@@ -93,7 +93,16 @@ describe('loadConfig, of a file that is right', () => {
       idleMs: 75_000,
       bodyIdleMs: 60_000,
       connections: 20_000,
+      connectionsPerAddress: 20_000,
       streamsPerConnection: 250,
+      resetsPerSecond: 33,
+      resetBurst: 1000,
+      streamWindow: 262_144,
+      connectionWindow: 1_048_576,
+      pingIntervalMs: 30_000,
+      pingTimeoutMs: 15_000,
+      tcpKeepAliveMs: 30_000,
+      upgradeIdleMs: 0,
     });
     assert.deepEqual(server.security, { useAuth: true, insecureCookieHeader: false });
     assert.equal(server.drainMs, 30_000);
@@ -388,6 +397,16 @@ const broken: readonly (readonly [string, (settings: string) => string, readonly
     'an absolute limit under the idle one',
     (s) => `${s}session: { idle: 8h, absolute: 1h }\n`,
     [/^15 session\.absolute: .*session\.idle/],
+  ],
+  [
+    'a window for all streams under that for one',
+    (s) => s.replace('server:\n', 'server:\n  limits: { streamWindow: 1MiB, connectionWindow: 512KiB }\n'),
+    [/limits\.connectionWindow: expected at least server\.limits\.streamWindow/],
+  ],
+  [
+    'a limit on bodies without unit',
+    (s) => `${s}    maxBody: 100\n`,
+    [/routes\[0\]\.maxBody: expected a size from 0B to 1024GiB, such as 64MiB/],
   ],
   [
     'a duration without unit',

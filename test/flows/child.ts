@@ -8,6 +8,9 @@ const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 /** `flytegate serve` as a process of its own; killed with the file that started it. */
 export interface Child {
   readonly admin: string;
+  readonly pid: number;
+  /** Where its debugger listens, if it was told to with `--inspect`. */
+  readonly debugger: string | undefined;
   /** Everything it has logged so far. */
   log(): string;
   kill(signal: 'SIGTERM' | 'SIGKILL'): void;
@@ -15,11 +18,14 @@ export interface Child {
   readonly ended: Promise<number | string>;
 }
 
-/** Resolves when the process says that it listens. */
-export async function startChild(settings: string): Promise<Child> {
-  const child: ChildProcess = spawn(process.execPath, ['--import', 'tsx', cli, 'serve', '--config', settings], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/**
+ * Resolves when the process says that it listens.
+ *
+ * @param nodeOptions options of Node's own
+ */
+export async function startChild(settings: string, nodeOptions: readonly string[] = []): Promise<Child> {
+  const args = [...nodeOptions, '--import', 'tsx', cli, 'serve', '--config', settings];
+  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close').then(([code, signal]) => code ?? signal);
   endLater(async () => {
     child.kill('SIGKILL');
@@ -39,5 +45,12 @@ export async function startChild(settings: string): Promise<Child> {
   // Ended later than that is what tests wait for.
   early.catch(() => undefined);
   const admin = await Promise.race([listening, early]);
-  return { admin, log: () => Buffer.concat(out).toString(), kill: (signal) => void child.kill(signal), ended };
+  return {
+    admin,
+    pid: child.pid ?? 0,
+    debugger: /Debugger listening on (ws:\S+)/.exec(said)?.[1],
+    log: () => Buffer.concat(out).toString(),
+    kill: (signal) => void child.kill(signal),
+    ended,
+  };
 }

@@ -12,6 +12,7 @@ import { WebSocket } from 'ws';
 import { loadConfig } from '../../src/config/load.ts';
 import { EchoRequestSchema, EchoService } from '../../src/demo/gen/flytegate/demo/v1/echo_pb.ts';
 import { createGateway } from '../../src/gateway.ts';
+import { startEchoUpstream } from '../fakes/echo-upstream.ts';
 import { freePort } from '../fakes/nginx.ts';
 import { type Answer, ask } from './ask.ts';
 import { createLogLines } from './log-lines.ts';
@@ -23,6 +24,7 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
   let stopped: Promise<void>;
   let serverStream: Call;
   let bidi: Call;
+  let connectStream: Promise<Buffer>;
   let events: IncomingMessage;
   let eventsClosed: Promise<unknown>;
   let socket: WebSocket;
@@ -41,6 +43,7 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
     serverStream.stream.end(envelope({ text: 'tick', count: 1000, intervalMs: 20 }));
     bidi = call(session, 'BidiStream', authorization);
     bidi.stream.write(envelope({ text: 'before' }));
+    connectStream = callConnect(`${rig.url}/${EchoService.typeName}/ServerStream`, authorization);
     const request = httpRequest(`${rig.url}/api/v1/ticks`, { headers: { authorization } });
     request.on('error', () => undefined); // the reset that its answer reports as well
     request.end();
@@ -80,8 +83,18 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
     for (const { ended } of [serverStream, bidi]) {
       const { status, message, code } = await ended;
       assert.deepEqual([status, code], ['14', 0]);
+      assert.match(decodeURIComponent(message), /^the gateway is shutting down/);
       assert.doesNotMatch(decodeURIComponent(message), /unauthenticated|unauthorized/i);
     }
+  });
+
+  it('then end as Connect with an EndStream envelope that says unavailable', async () => {
+    const bytes = await connectStream;
+    const last = envelopesIn(bytes).at(-1);
+    assert.equal(last?.flags, 0x02);
+    const { error } = JSON.parse(String(last?.payload));
+    assert.equal(error.code, 'unavailable');
+    assert.match(error.message, /^the gateway is shutting down/);
   });
 
   it('then end as server-sent events cut short, so that nobody takes them for complete', async () => {
@@ -97,6 +110,41 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
     await stopped;
     assert.equal(rig.log.of('gateway.stopped').length, 1);
     await assert.rejects(ask(`${rig.admin()}/healthz`), { code: 'ECONNREFUSED' });
+  });
+});
+
+describe('requests that wait for their answer when the time to drain is over', { timeout: 20_000 }, () => {
+  it('hear that the gateway is shutting down, each in its own protocol', async () => {
+    const upstream = await startEchoUpstream();
+    endLater(upstream.close);
+    upstream.script({ kind: 'stall' });
+    const routes = [{ path: '/', upstream: 'control-plane', access: 'public' }];
+    const rig = await startFakeRig({ upstream: upstream.url, settings: { routes } });
+    const arrived = [upstream.next()];
+    const plain = rig.ask('/page');
+    await Promise.all(arrived.splice(0));
+    arrived.push(upstream.next());
+    const session = connectHttp2(rig.url);
+    session.on('error', () => undefined); // its end
+    endLater(async () => session.destroy());
+    const rpc = session.request({ ':method': 'POST', ':path': '/s/M', 'content-type': 'application/grpc' });
+    rpc.end();
+    const answered = once(rpc, 'response');
+    await Promise.all(arrived);
+    const stopped = rig.stop();
+    const { status, json } = await plain;
+    const { code, message } = json();
+    assert.deepEqual([status, code], [503, 'unavailable']);
+    assert.match(String(message), /^the gateway is shutting down/);
+    const [headers] = await answered;
+    assert.equal(headers['grpc-status'], '14');
+    assert.match(String(headers['grpc-message']), /^the gateway is shutting down/);
+    rpc.resume();
+    await stopped;
+    assert.deepEqual(
+      rig.log.of('request.failed').map((line) => line['code']),
+      ['shutting_down', 'shutting_down'],
+    );
   });
 });
 
@@ -158,8 +206,6 @@ function call(session: ClientHttp2Session, method: string, authorization: string
   let trailers: Readonly<Record<string, unknown>> = {};
   stream.once('trailers', (received) => {
     trailers = received;
-    // Nothing more to say to a service that has ended the call.
-    stream.end();
   });
   const ended = new Promise<Awaited<Call['ended']>>((resolve) => {
     stream.once('close', () => {
@@ -168,6 +214,27 @@ function call(session: ClientHttp2Session, method: string, authorization: string
     });
   });
   return { stream, ended };
+}
+
+/** A Connect stream over HTTP/1.1. @returns all its bytes; rejects when it was cut short */
+async function callConnect(url: string, authorization: string): Promise<Buffer> {
+  const headers = { authorization, 'content-type': 'application/connect+proto', 'connect-protocol-version': '1' };
+  const request = httpRequest(url, { method: 'POST', headers });
+  request.end(envelope({ text: 'tick', count: 1000, intervalMs: 20 }));
+  const [response]: IncomingMessage[] = await once(request, 'response');
+  const parts: Buffer[] = [];
+  for await (const part of response ?? []) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function envelopesIn(bytes: Buffer): { flags: number; payload: Buffer }[] {
+  const envelopes: { flags: number; payload: Buffer }[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const end = at + 5 + bytes.readUInt32BE(at + 1);
+    envelopes.push({ flags: bytes.readUInt8(at), payload: bytes.subarray(at + 5, end) });
+    at = end;
+  }
+  return envelopes;
 }
 
 function envelope(init: MessageInitShape<typeof EchoRequestSchema>): Buffer {

@@ -52,6 +52,18 @@ describe('the log', () => {
   });
 });
 
+describe('a gateway whose settings promise more than the system gives', { skip: process.platform !== 'linux' }, () => {
+  it('says so once it has started, and serves', async () => {
+    const rig = await startFakeRig({ settings: { 'server.limits.connections': 1_000_000 } });
+    const lines = rig.log.of('gateway.descriptors_low');
+    assert.deepEqual(
+      lines.map(({ level, needed, connections }) => ({ level, needed, connections })),
+      [{ level: 'warn', needed: 2_000_200, connections: 1_000_000 }],
+    );
+    assert.equal((await rig.ask('/healthcheck')).status, 200);
+  });
+});
+
 describe('the operator’s port', () => {
   let rig: FakeRig;
   before(async () => {

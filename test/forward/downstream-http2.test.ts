@@ -84,7 +84,7 @@ describe('an HTTP/2 caller of an HTTP/1.1 upstream', () => {
 describe('fields that HTTP/2 cannot carry', () => {
   async function streamTo(act: (downstream: Http2Downstream, stream: ServerHttp2Stream) => void) {
     const server = createServer();
-    server.on('stream', (stream, headers) => act(new Http2Downstream(stream, headers), stream));
+    server.on('stream', (stream) => act(new Http2Downstream(stream), stream));
     const session = connectHttp2(`http://127.0.0.1:${await listen(server)}`);
     stage.onClose(() => {
       session.destroy();

@@ -37,6 +37,7 @@ export interface FrontNeeds {
   readonly log?: Log;
   /** What the plan says besides; its host is by default the one that the request names. */
   readonly plan?: Partial<ForwardPlan>;
+  readonly limits?: Partial<ForwardNeeds['limits']>;
   readonly flyteHeaders?: readonly string[];
   readonly isIdentityHeader?: (name: string) => boolean;
   /** Whether a target belongs to a public route; none does unless said. */
@@ -103,6 +104,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     isIdentityHeader: needs.isIdentityHeader ?? isIdentityHeader,
     isOurCookie: (name) => name.includes('flytegate'),
     flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
+    limits: { streamWindow: 262_144, upgradeIdleMs: 0, ...needs.limits },
     log: needs.log ?? quiet,
     metrics,
     ...(needs.lookup && { lookup: needs.lookup }),
@@ -163,7 +165,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
 function planOf(needs: FrontNeeds, head: Pick<Exchange['head'], 'authority' | 'target'>): ForwardPlan {
   const client = { address: '192.0.2.7', scheme: 'https' as const, host: (head.authority ?? '').toLowerCase() };
   const isPublic = needs.isPublic?.(head.target) ?? false;
-  return { upstream: 'up', identity: [], bearer: undefined, isPublic, client, ...needs.plan };
+  return { upstream: 'up', identity: [], bearer: undefined, isPublic, maxBodyBytes: undefined, client, ...needs.plan };
 }
 
 async function codeThrown(act: () => Promise<unknown>): Promise<string> {

@@ -44,7 +44,8 @@ function forwarded(
   version: '1.1' | '2' = '1.1',
 ) {
   const client = { address: '192.0.2.7', scheme: 'https' as const, host: 'as.sent:8443' };
-  const whole: ForwardPlan = { upstream: 'up', identity: [], bearer: undefined, isPublic: false, client, ...plan };
+  const nothing = { identity: [], bearer: undefined, isPublic: false, maxBodyBytes: undefined };
+  const whole: ForwardPlan = { upstream: 'up', ...nothing, client, ...plan };
   return headers.request(exchange(raw, version), whole, hop);
 }
 

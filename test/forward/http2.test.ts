@@ -180,7 +180,7 @@ describe('an answer of an HTTP/2 upstream', () => {
     ['loses its connection', (stream: ServerHttp2Stream) => stream.session?.destroy()],
   ] as const) {
     it(`that ${what} in the middle ends a gRPC call with status 14`, async () => {
-      const door = await breaking(end);
+      const door = await breaking(end, 'application/grpc');
       const stream = caller(door).request(grpc);
       const trailers = once(stream, 'trailers');
       stream.end();
@@ -238,10 +238,10 @@ describe('an answer of an HTTP/2 upstream', () => {
   });
 });
 
-async function breaking(end: (stream: ServerHttp2Stream) => void): Promise<Front> {
+async function breaking(end: (stream: ServerHttp2Stream) => void, type = 'text/plain'): Promise<Front> {
   const upstream = await startUpstream((stream) => {
     // Trailers to come keep Node from ending the stream regularly on its own.
-    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+    stream.respond({ ':status': 200, 'content-type': type }, { waitForTrailers: true });
     stream.write('half', () => setImmediate(() => setImmediate(end, stream)));
   });
   return front({ upstream: { port: upstream.port } });

@@ -181,7 +181,9 @@ describe('an upstream over TLS', () => {
     };
     const page = () => Promise.resolve({ contentType: '', body: '' });
     const never = () => false;
-    const needs = { upstreams: { up: setting }, isIdentityHeader: never, isOurCookie: never, flyteHeaders: [], log };
+    const limits = { streamWindow: 262_144, upgradeIdleMs: 0 };
+    const upstreams = { up: setting };
+    const needs = { upstreams, isIdentityHeader: never, isOurCookie: never, flyteHeaders: [], limits, log };
     assert.throws(() => createForward({ ...needs, metrics: { ...metrics, page } }), {
       code: 'config_invalid',
       message: /absent\.pem/,

@@ -35,11 +35,43 @@ describe('a tunnel with an end that was lost before', () => {
       await closed;
       const reset = once(ends[other].far, 'error').catch((error: unknown) => [error]);
       const result = await new Promise((resolve) => {
-        createTunnel({ caller: ends.caller.near, upstream: ends.upstream.near }, resolve);
+        createTunnel({ caller: ends.caller.near, upstream: ends.upstream.near, idleMs: 0 }, resolve);
       });
       assert.deepEqual(result, { bytes: 0, complete: false });
       const [error] = await reset;
       assert.equal(error instanceof Error && 'code' in error && error.code, 'ECONNRESET');
+    });
+});
+
+describe('a tunnel with a limit on silence', { timeout: 20_000 }, () => {
+  async function tunnel(idleMs: number) {
+    const port = server.listening ? portOf() : await listen(server);
+    const ends = { caller: await connection(port), upstream: await connection(port) };
+    const over = new Promise((resolve) => {
+      createTunnel({ caller: ends.caller.near, upstream: ends.upstream.near, idleMs }, resolve);
+    });
+    return { caller: ends.caller.far, upstream: ends.upstream.far, over };
+  }
+
+  it('resets both sides when neither says anything for so long', async () => {
+    const { caller, upstream, over } = await tunnel(100);
+    const failed = [caller, upstream].map((far) => once(far.resume(), 'error').catch((error: unknown) => [error]));
+    assert.deepEqual(await over, { bytes: 0, complete: false });
+    for (const [error] of await Promise.all(failed))
+      assert.equal(error instanceof Error && 'code' in error && error.code, 'ECONNRESET');
+  });
+
+  for (const talker of ['caller', 'upstream'] as const)
+    it(`goes on while the ${talker} says something`, async () => {
+      const ends = await tunnel(300);
+      const listener = ends[talker === 'caller' ? 'upstream' : 'caller'];
+      const startedAt = performance.now();
+      const drip = setInterval(() => ends[talker].write('.'), 50);
+      while (performance.now() - startedAt < 900) await once(listener, 'data');
+      clearInterval(drip);
+      assert.equal(ends[talker].destroyed, false);
+      ends[talker].destroy();
+      await ends.over;
     });
 });
 

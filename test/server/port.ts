@@ -13,7 +13,16 @@ export const roomyLimits: Config['server']['limits'] = {
   idleMs: 65_000,
   bodyIdleMs: 10_000,
   connections: 1000,
+  connectionsPerAddress: 1000,
   streamsPerConnection: 100,
+  resetsPerSecond: 33,
+  resetBurst: 1000,
+  streamWindow: 262_144,
+  connectionWindow: 1_048_576,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 15_000,
+  tcpKeepAliveMs: 30_000,
+  upgradeIdleMs: 0,
 };
 
 export interface OpenPort extends Address {
