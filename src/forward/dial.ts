@@ -114,10 +114,17 @@ function asNodeTakesIt(lookup: Lookup): LookupFunction {
 }
 
 function withDeadline<S extends Socket>(socket: S, ready: 'connect' | 'secureConnect', afterMs: Millis): S {
-  const timer = setTimeout(() => {
+  let isReady = false;
+  const giveUp = () => {
+    if (isReady) return;
     socket.destroy(new UpstreamError('upstream_unreachable', `no connection within ${afterMs} ms`, { isLate: true }));
-  }, afterMs);
-  socket.once(ready, () => clearTimeout(timer));
+  };
+  // A connection that stood while this process was busy is heard of first: no address is to blame for that.
+  const timer = setTimeout(() => setImmediate(giveUp), afterMs);
+  socket.once(ready, () => {
+    isReady = true;
+    clearTimeout(timer);
+  });
   socket.once('close', () => clearTimeout(timer));
   return socket;
 }

@@ -39,7 +39,8 @@ describe('strangers on a public route who hold all that they can get', () => {
         onArrival();
       }
     });
-    const door = await stage.front({ upstream: { port: upstream.port }, isPublic });
+    // A busy machine takes its time to open so many at once.
+    const door = await stage.front({ upstream: { port: upstream.port, connectTimeoutMs: 60_000 }, isPublic });
     const strangers = http2.caller(door);
     const full = new Promise<void>((resolve) => {
       onArrival = () => {
