@@ -11,6 +11,8 @@ import { saysNothingOfThem, UpstreamError } from './upstream-failure.ts';
 const MAX_SESSIONS = 64;
 /** What a peer is taken to allow until its SETTINGS arrive (RFC 9113 §6.5.2 recommends no less). */
 const STREAMS_UNTIL_TOLD = 100;
+/** Whatever a peer allows: some give up a connection that holds some thousands, and what one loses should stay bounded. */
+const MOST_STREAMS = 1000;
 
 /** HTTP/2 connections to one address: as many as its limit on concurrent streams makes necessary. */
 export interface Http2Sessions {
@@ -88,6 +90,8 @@ export class Session {
   readonly #onLeave: () => void;
   readonly closed: Promise<void>;
   #streams = 0;
+  /** Concurrent streams. */
+  allowed = STREAMS_UNTIL_TOLD;
   /** An answer began on one of its streams. */
   #isAnswered = false;
   #isLeaving = false;
@@ -116,6 +120,9 @@ export class Session {
       this.isConnected = true;
       watchLiveness(http2, socket, { ...needs, isBusy: () => this.#streams > 0 });
     });
+    http2.on('remoteSettings', ({ maxConcurrentStreams = MOST_STREAMS }) => {
+      this.allowed = Math.min(maxConcurrentStreams, MOST_STREAMS);
+    });
     http2.on('error', (error) => {
       this.error = error;
       this.#lose();
@@ -136,12 +143,6 @@ export class Session {
   /** The connection is gone: no stream on it comes to a regular end any more. */
   get isLost(): boolean {
     return this.#isLost || this.#http2.destroyed;
-  }
-
-  /** Concurrent streams. */
-  get allowed(): number {
-    if (!this.isConnected || this.#http2.destroyed) return STREAMS_UNTIL_TOLD;
-    return this.#http2.remoteSettings.maxConcurrentStreams ?? STREAMS_UNTIL_TOLD;
   }
 
   hasRoom(): boolean {

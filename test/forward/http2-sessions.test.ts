@@ -32,6 +32,24 @@ describe('connections to an HTTP/2 upstream', () => {
     for (const stream of [first, ...rest]) assert.equal(await bodyOf(stream), 'x');
   });
 
+  it('carry no more than a thousand requests each where the upstream sets no limit, however early they come', async () => {
+    const streams: number[] = [];
+    const all = Promise.withResolvers<void>();
+    let missing = 1001;
+    const upstream = await startUpstream((stream, _raw, session) => {
+      stream.respond({ ':status': 200 });
+      streams[session] = (streams[session] ?? 0) + 1;
+      missing -= 1;
+      if (missing === 0) all.resolve();
+    });
+    const door = await front({ upstream: { port: upstream.port } });
+    // All at once, before anything is known of the upstream.
+    for (let i = 0; i < 1001; i += 1) caller(door).request({ ':path': '/' });
+    await all.promise;
+    assert.ok(upstream.sessions.length >= 2, `${upstream.sessions.length} connections`);
+    assert.ok(streams.every((count) => count <= 1000));
+  });
+
   it('that said GOAWAY finish what they carry and take no more', async () => {
     const held: { stream: ServerHttp2Stream; session: number }[] = [];
     const upstream = await startUpstream((stream, _raw, session) => {
