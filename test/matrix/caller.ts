@@ -26,6 +26,8 @@ export interface Call {
   readonly body: Writable;
   /** Interim answers so far: status and flat fields. */
   readonly interim: readonly (readonly [number, readonly string[]])[];
+  /** Resolves with the first 100 Continue. */
+  readonly continued: Promise<void>;
   /** The head of the answer. Rejects when none comes. */
   readonly head: Promise<Head>;
   /** Resolves when the call has come to an end, with whether it was a regular one. */
@@ -71,6 +73,7 @@ function call1(protocol: 'HTTP/1.1' | 'HTTP/1.1 over TLS', port: number, questio
     protocol === 'HTTP/1.1' ? requestHttp(options) : requestHttps({ ...options, ca: testCertificate.cert });
   const interim: [number, readonly string[]][] = [];
   request.on('information', ({ statusCode, rawHeaders }) => interim.push([statusCode, rawHeaders]));
+  const continued = new Promise<void>((resolve) => request.once('continue', resolve));
   const head = new Promise<Head>((resolve, reject) => {
     request.once('response', (response) => resolve(headOf(response)));
     request.once('error', reject);
@@ -80,7 +83,7 @@ function call1(protocol: 'HTTP/1.1' | 'HTTP/1.1 over TLS', port: number, questio
   if (question.trailers) request.addTrailers(pairs(question.trailers));
   if (question.hasBody) request.flushHeaders();
   else request.end();
-  return { body: request, interim, head, ended: endOf1(request), cancel: () => request.destroy() };
+  return { body: request, interim, continued, head, ended: endOf1(request), cancel: () => request.destroy() };
 }
 
 function headOf(response: IncomingMessage): Head {
@@ -124,6 +127,7 @@ function call2(session: ClientHttp2Session, question: Question): Call {
   stream.on('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) =>
     interim.push([Number(headers[':status']), raw.slice(2)]),
   );
+  const continued = new Promise<void>((resolve) => stream.once('continue', resolve));
   let received: readonly string[] = [];
   stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
     received = raw;
@@ -144,7 +148,7 @@ function call2(session: ClientHttp2Session, question: Question): Call {
   const ended = new Promise<boolean>((resolve) => {
     stream.once('close', () => resolve(isWhole && stream.rstCode === 0));
   });
-  return { body: stream, interim, head, ended, cancel: () => stream.close(8 /* CANCEL */) };
+  return { body: stream, interim, continued, head, ended, cancel: () => stream.close(8 /* CANCEL */) };
 }
 
 function pairs(flat: readonly string[]): [string, string][] {
