@@ -97,11 +97,14 @@ function arrivedBy2(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw
     inform: (status, hints) => stream.additionalHeaders({ ':status': status, ...hints }),
     start: (status, answer, trailers = []) => {
       const head = answer.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part));
-      stream.once('wantTrailers', () => stream.sendTrailers(grouped(trailers)));
+      stream.once('wantTrailers', () => {
+        if (!stream.closed) stream.sendTrailers(grouped(trailers));
+      });
       // Of a request whose nothing nobody read, Node may reset the stream before the frame that ends the answer went out.
       if (stream.endAfterHeaders || stream.readableEnded) stream.resume();
-      // Node's types know nothing of `sendDate`.
-      const options = { sendDate: false, waitForTrailers: trailers.length > 0 };
+      // Trailers always, if none: without, Node would mark the last frame before a reset as a regular end. And its types
+      // know nothing of `sendDate`.
+      const options = { sendDate: false, waitForTrailers: true };
       stream.respond([':status', String(status), ...head], options);
       return stream;
     },
