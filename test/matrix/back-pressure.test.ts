@@ -6,7 +6,7 @@ import { type ByHand, startByHand } from './by-hand.ts';
 import { nameOf, pairs, speaksHttp2 } from './pairs.ts';
 
 /** What one side wants to send. */
-const TOTAL = 64 << 20;
+const TOTAL = 32 << 20;
 /** What may be on its way while the other side does not read: windows and buffers, ours and the libraries'. */
 const IN_FLIGHT = 2 << 20;
 /** The system's own buffers of a connection without windows: Linux's send buffer grows to 4 MiB. */
