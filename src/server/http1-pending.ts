@@ -12,14 +12,26 @@ export interface Pending {
   add(request: IncomingMessage, response: ServerResponse): void;
   /** Whether a request of this connection is still waiting for its answer. */
   has(socket: Socket): boolean;
+  /** Lets each connection end with the last answer it has coming; idle ones stay. */
+  retire(): void;
+  /** The same, and closes idle connections. */
   drain(): void;
-  readonly isDraining: boolean;
+  readonly isRetiring: boolean;
 }
 
 /** Closes connections that pipeline without measure, or whose request stands still. */
 export function createPending(server: Server, contain: Contain): Pending {
   const bySocket = new Map<Socket, Set<ServerResponse>>();
+  let isRetiring = false;
   let isDraining = false;
+  const retire = () => {
+    isRetiring = true;
+    for (const responses of bySocket.values()) {
+      // Only the last one may end the connection: those before it would take the rest of the line with them.
+      const last = [...responses].at(-1);
+      if (last && !last.headersSent) last.shouldKeepAlive = false;
+    }
+  };
   return {
     add: (request, response) => {
       const { socket } = request;
@@ -38,17 +50,14 @@ export function createPending(server: Server, contain: Contain): Pending {
       });
     },
     has: (socket) => bySocket.has(socket),
+    retire,
     drain: () => {
+      retire();
       isDraining = true;
-      for (const responses of bySocket.values()) {
-        // Only the last one may end the connection: those before it would take the rest of the line with them.
-        const last = [...responses].at(-1);
-        if (last && !last.headersSent) last.shouldKeepAlive = false;
-      }
       server.closeIdleConnections();
     },
-    get isDraining() {
-      return isDraining;
+    get isRetiring() {
+      return isRetiring;
     },
   };
 }
