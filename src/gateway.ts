@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createDecisions, type Decisions } from './access/decisions.ts';
 import { createIdentityHeaders, createIsIdentityHeader, onceForIdentity } from './access/identity-headers.ts';
 import { createTurnAway } from './answer/turn-away.ts';
@@ -32,7 +33,10 @@ import type { SessionStore } from './session/store.ts';
 export interface Gateway {
   /** Opens both ports. @returns where they are, with the ports that the system chose for 0 */
   start(): Promise<{ readonly url: string; readonly admin: string }>;
-  /** Readiness off, no new connections, what streams runs on until `server.drain`; then everything ends. */
+  /**
+   * Readiness off; for `server.drainDelay` everything is still taken; then no new connections.
+   * What streams runs on until `server.drain` is over; then everything ends.
+   */
   stop(): Promise<void>;
 }
 
@@ -64,7 +68,7 @@ export async function createGateway(
   const signIn = createSignIn(shared);
   const decisions = createDecider(shared, signIn);
   const { forward, handler } = createWay(shared, signIn, decisions);
-  const { tls: files, listen, limits, admin: adminAt, drainMs } = config.server;
+  const { tls: files, listen, limits, admin: adminAt, drainMs, drainDelayMs } = config.server;
   const tls = files && { cert: await readFile(files.certFile), key: await readFile(files.keyFile) };
   const onRefused = () => shared.metrics.request('refused');
   const listener = createListener({ listen, limits, handler, log: shared.log, onRefused, ...(tls && { tls }) });
@@ -90,8 +94,11 @@ export async function createGateway(
     },
     stop: async () => {
       state = 'draining';
-      shared.log.info('gateway.draining', { drainMs });
-      await endStreams(listener, forward, drainMs);
+      shared.log.info('gateway.draining', { drainMs, drainDelayMs });
+      listener.retire();
+      // Who comes meanwhile was sent by somebody who has not seen readiness go off.
+      if (drainDelayMs > 0) await sleep(drainDelayMs);
+      await endStreams(listener, forward, drainMs - drainDelayMs);
       await signIn.relyingParty.settled();
       await Promise.all([signIn.outbound.close(), admin.stop()]);
       shared.metrics.stop();

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Real programs that some suites try the gateway with. */
-export type ProgramName = 'nginx' | 'chromium' | 'grpc' | 'curl';
+export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl';
 
 interface Program {
   readonly what: string;
@@ -17,6 +17,7 @@ interface Program {
 
 export const programs: Readonly<Record<ProgramName, Program>> = {
   nginx: { what: 'nginx', names: ['nginx'], package: 'nginx' },
+  haproxy: { what: 'HAProxy', names: ['haproxy'], package: 'haproxy' },
   chromium: { what: 'Chromium', names: ['chromium', 'chromium-browser', 'google-chrome'], package: 'chromium' },
   // Debian's own Python first: it is the one that the package belongs to.
   grpc: {

@@ -28,7 +28,7 @@ function provide(): void {
 }
 
 function missingPrograms(): ProgramName[] {
-  const names: readonly ProgramName[] = ['nginx', 'chromium', 'grpc', 'curl'];
+  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl'];
   return names.filter((name) => findProgram(name) === undefined);
 }
 

@@ -50,6 +50,7 @@ function assembleServer(server: Settings['server'], folder: string): Config['ser
     admin: server.admin,
     trustedProxies: server.trustedProxies,
     drainMs: server.drain,
+    drainDelayMs: Math.min(server.drainDelay, server.drain),
     limits: {
       headerCount: limits.headerCount,
       headerBytes: limits.headerBytes,

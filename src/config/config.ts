@@ -13,6 +13,8 @@ export interface Config {
     readonly trustedProxies: readonly string[];
     /** How long streams may go on after SIGTERM. */
     readonly drainMs: Millis;
+    /** Part of `drainMs`, never more. */
+    readonly drainDelayMs: Millis;
     readonly limits: {
       /** Header fields of a request. */
       readonly headerCount: number;

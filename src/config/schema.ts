@@ -64,6 +64,12 @@ const server = section(
       { default: [], max: 100 },
     ),
     drain: duration({ doc: 'how long streams may go on after SIGTERM', default: '30s', min: '0s', max: '1h' }),
+    drainDelay: duration({
+      doc: 'of that, how long new connections are still taken while /readyz says 503 already: at least what a balancer takes to notice',
+      default: '5s',
+      min: '0s',
+      max: '10m',
+    }),
     limits,
     security,
   },

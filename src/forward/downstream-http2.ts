@@ -1,5 +1,6 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
+import { keepRequestTrailers, requestTrailers } from '../server/request-trailers.ts';
 import { stopUpload } from '../server/stop-upload.ts';
 import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
@@ -11,15 +12,12 @@ export class Http2Downstream implements Downstream {
   readonly hop = 'http2';
   readonly #stream: ServerHttp2Stream;
   #following: Following | undefined;
-  #requestTrailers: readonly string[] = [];
   #answerTrailers: readonly string[] = [];
   bytes = 0;
 
   constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
-    stream.on('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-      this.#requestTrailers = raw;
-    });
+    keepRequestTrailers(stream);
     // What an error means is told by 'close'; without a listener it would end the process.
     stream.on('error', () => undefined);
   }
@@ -33,7 +31,7 @@ export class Http2Downstream implements Downstream {
   }
 
   trailers(): readonly string[] {
-    return this.#requestTrailers;
+    return requestTrailers(this.#stream);
   }
 
   inform(status: number, fields: readonly string[]): void {

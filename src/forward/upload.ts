@@ -35,6 +35,8 @@ export class Upload extends Readable {
     source.on('error', this.#onLost);
     source.on('data', this.#onData);
     source.on('end', this.#onEnd);
+    // A body of nothing may have ended while the caller's credential was looked at: no event tells of it again.
+    if (source.readableEnded) this.push(null);
     source.pause();
     // Whoever sends it may give it up before listening.
     this.on('error', () => undefined);

@@ -13,8 +13,11 @@ export interface Pending {
   add(response: ServerResponse): void;
   /** Whether a request of this connection is still waiting for its answer. */
   has(socket: Socket): boolean;
+  /** Lets each connection end with the last answer it has coming; idle ones stay. */
+  retire(): void;
+  /** The same, and closes idle connections. */
   drain(): void;
-  readonly isDraining: boolean;
+  readonly isRetiring: boolean;
 }
 
 /**
@@ -25,6 +28,7 @@ export interface Pending {
 export function createPending(server: Server, needs: { contain: Contain; bodyIdleMs: Millis }): Pending {
   // One entry for a connection, kept until it closes: one for a request would be made and thrown away with each.
   const lines = new Map<Socket, ServerResponse[]>();
+  let isRetiring = false;
   let isDraining = false;
   const closeIdle = needs.contain(
     () => server.closeIdleConnections(),
@@ -43,6 +47,14 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
     if (line) line.splice(line.indexOf(this), 1);
     if (isDraining) setImmediate(closeIdle);
   }
+  const retire = () => {
+    isRetiring = true;
+    for (const line of lines.values()) {
+      // Only the last one may end the connection: those before it would take the rest of the line with them.
+      const last = line.at(-1);
+      if (last && !last.headersSent) last.shouldKeepAlive = false;
+    }
+  };
   const onTimeout = (socket: Socket) => {
     const [first] = lines.get(socket) ?? [];
     if (first === undefined || isStalled(first)) socket.destroy();
@@ -61,17 +73,14 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
       response.on('close', leave);
     },
     has: (socket) => (lines.get(socket)?.length ?? 0) > 0,
+    retire,
     drain: () => {
+      retire();
       isDraining = true;
-      for (const line of lines.values()) {
-        // Only the last one may end the connection: those before it would take the rest of the line with them.
-        const last = line.at(-1);
-        if (last && !last.headersSent) last.shouldKeepAlive = false;
-      }
       server.closeIdleConnections();
     },
-    get isDraining() {
-      return isDraining;
+    get isRetiring() {
+      return isRetiring;
     },
   };
 }

@@ -32,8 +32,8 @@ export interface Protocol {
   close(): void;
 }
 
-/** Serves HTTP/1.0 and HTTP/1.1. */
-export function createHttp1(needs: ProtocolNeeds): Protocol {
+/** Serves HTTP/1.0 and HTTP/1.1. `retire` lets each connection end with its next answer; whatever comes is served. */
+export function createHttp1(needs: ProtocolNeeds): Protocol & { retire(): void } {
   const server = createNodeServer(needs);
   const contain = createContain(needs.log);
   const pending = createPending(server, { contain, bodyIdleMs: needs.limits.bodyIdleMs });
@@ -62,7 +62,12 @@ export function createHttp1(needs: ProtocolNeeds): Protocol {
 
   // Node counts down its time limits only in a server that listens. This one is given its connections.
   server.emit('listening');
-  return { accept: (socket) => server.emit('connection', socket), drain: pending.drain, close: () => server.close() };
+  return {
+    accept: (socket) => server.emit('connection', socket),
+    retire: pending.retire,
+    drain: pending.drain,
+    close: () => server.close(),
+  };
 }
 
 interface Serving extends ProtocolNeeds {
@@ -78,7 +83,7 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
   const framing = readFraming(request.rawHeaders);
   if (hasBody(framing)) reading.set(request.socket, request);
   const exchange = new Http1Exchange({ request, response }, framing, serving);
-  if (pending.isDraining) response.shouldKeepAlive = false;
+  if (pending.isRetiring) response.shouldKeepAlive = false;
   // Of an upgrade that we ignore, Node's parser throws away what came in one packet with it: half of a next request, and
   // the other half would be read as something else.
   if (request.headers.upgrade !== undefined) exchange.closeAfterReply();

@@ -13,6 +13,7 @@ import type { Fault } from './framing.ts';
 import type { Protocol, ProtocolNeeds } from './http1.ts';
 import { watchPeer } from './http2-ping.ts';
 import { resetWhenStalled } from './http2-stall.ts';
+import { keepRequestTrailers } from './request-trailers.ts';
 
 /** What is known of a connection. */
 interface Connection {
@@ -53,6 +54,7 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
   const begin = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
     // A reset by the caller is no news, but an unheard error would end the process.
     stream.on('error', () => undefined);
+    keepRequestTrailers(stream);
     const connection = stream.session && connections.get(stream.session);
     // A reset that came with the request closes the stream before anybody is told of it; destroyed it is later.
     if (connection && !stream.destroyed && !stream.closed) serve(needs, connection, { stream, headers, raw });

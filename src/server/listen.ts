@@ -30,6 +30,12 @@ export interface Listener {
    */
   start(): Promise<Address>;
   /**
+   * Goes on taking connections and requests, but each answer of HTTP/1.1 says `Connection: close`. Idle connections stay
+   * open, so that no request is lost that is on its way on one of them. HTTP/2 callers hear nothing yet: after any GOAWAY
+   * of Node's nothing more is served, whatever last stream it names.
+   */
+  retire(): void;
+  /**
    * Takes no more connections, closes idle ones, says GOAWAY to HTTP/2 callers and `Connection: close` to the others.
    * Requests and streams that have begun go on.
    */
@@ -57,6 +63,7 @@ export function createListener(needs: ListenerNeeds): Listener {
   };
   return {
     start: () => port.open(),
+    retire: http1.retire,
     drain,
     stop: async (graceMs) => {
       drain();

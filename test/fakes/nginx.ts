@@ -53,7 +53,7 @@ export async function startNginx(options: {
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString();
   });
-  await listening(child, port, () => complaint);
+  await untilListening(child, port, () => complaint);
   return {
     url: `http://localhost:${port}`,
     grpcUrl: `http://localhost:${grpcPort}`,
@@ -96,15 +96,15 @@ ${site}
 `;
 }
 
-/** nginx does not say when it is ready: the port is asked until it answers, for ten seconds at most. */
-async function listening(child: ChildProcess, port: number, complaint: () => string): Promise<void> {
+/** Programs like nginx do not say when they are ready: the port is asked until it answers, for ten seconds at most. */
+export async function untilListening(child: ChildProcess, port: number, complaint: () => string): Promise<void> {
   for (let attempt = 0; attempt < 500; attempt++) {
-    if (child.exitCode !== null) throw new Error(`nginx did not start: ${complaint()}`);
+    if (child.exitCode !== null) throw new Error(`the program did not start: ${complaint()}`);
     if (await answers(port)) return;
     await sleep(20);
   }
   child.kill('SIGKILL');
-  throw new Error(`nginx did not listen in time: ${complaint()}`);
+  throw new Error(`the program did not listen in time: ${complaint()}`);
 }
 
 function answers(port: number): Promise<boolean> {

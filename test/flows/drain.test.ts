@@ -32,7 +32,7 @@ describe('streams that are open when the gateway is told to stop', { timeout: 30
   const isGoneAway = Promise.withResolvers<void>();
 
   before(async () => {
-    rig = await startFakeRig({ settings: { 'server.drain': '2s' } });
+    rig = await startFakeRig({ settings: { 'server.drain': '2s', 'server.drainDelay': '0s' } });
     authorization = `Bearer ${await rig.provider.accessToken()}`;
     const session = connectHttp2(rig.url);
     // The end of the connection, which the calls of it report in their own way.
@@ -149,8 +149,8 @@ describe('requests that wait for their answer when the time to drain is over', {
 });
 
 describe('a gateway with nothing under way', () => {
-  it('stops at once, however long server.drain is', async () => {
-    const rig = await startFakeRig({ settings: { 'server.drain': '1h' } });
+  it('stops at once, however long server.drain is, once server.drainDelay is over', async () => {
+    const rig = await startFakeRig({ settings: { 'server.drain': '1h', 'server.drainDelay': '0s' } });
     assert.equal((await rig.ask('/healthcheck')).status, 200);
     await rig.stop();
     assert.equal(rig.log.of('gateway.stopped').length, 1);
