@@ -121,11 +121,11 @@ function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwar
   const { headers, upstream, contain, whyLost } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
-  const { headersTimeoutMs, scheme } = upstream;
+  const { heads, scheme } = upstream;
   const measure = upstream.measure();
   const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost };
   return speaksHttp2(upstream, wire)
-    ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, headersTimeoutMs, measure, contain })
+    ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, heads, measure, contain })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
 }
 

@@ -1,5 +1,4 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
-import type { Millis } from '../config/units.ts';
 import type { Contain } from '../server/contain.ts';
 import type { Address } from './address.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
@@ -10,12 +9,14 @@ import { Http2Upload } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
 import type { Http2Connections, Measure } from './upstream.ts';
 import { bodyTooLarge, failed, isBodyTooLarge, saysNothingOfThem, UpstreamError, wasLate } from './upstream-failure.ts';
+import type { Waiter, Waiting } from './waiting.ts';
 
 interface Needs {
   readonly headers: Headers;
   readonly connections: Http2Connections;
   readonly scheme: 'http' | 'https';
-  readonly headersTimeoutMs: Millis;
+  /** Where requests wait for the head of their answer. */
+  readonly heads: Waiting;
   readonly measure: Measure;
   readonly contain: Contain;
 }
@@ -27,7 +28,7 @@ export function forwardHttp2(passage: Passage, needs: Needs): Promise<Forwarded>
   });
 }
 
-class Http2Transfer {
+class Http2Transfer implements Waiter {
   readonly #passage: Passage;
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
@@ -46,7 +47,14 @@ class Http2Transfer {
   #isEnded = false;
   #isTruncated = false;
   #isOver = false;
-  #timer: NodeJS.Timeout | undefined;
+  /** While it waits for the head of the answer. */
+  #ticket: number | undefined;
+  /** One for all listeners. */
+  readonly #crash = () => {
+    this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (this.#status !== 0) this.#breakOff();
+    else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
+  };
 
   constructor(passage: Passage, needs: Needs, resolve: (forwarded: Forwarded) => void) {
     this.#passage = passage;
@@ -130,11 +138,7 @@ class Http2Transfer {
 
   /** A listener that ends this one exchange, on both sides, instead of throwing. */
   #contained<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {
-    return this.#needs.contain(listener, () => {
-      this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
-      if (this.#status !== 0) this.#breakOff();
-      else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
-    });
+    return this.#needs.contain(listener, this.#crash);
   }
 
   /** The upstream must not take what came for the whole. */
@@ -161,13 +165,22 @@ class Http2Transfer {
 
   /** From the end of the request on, the head of the answer must come in time; a stream once begun has no limit. */
   #awaitHead(): void {
-    if (this.#status !== 0) return;
-    const { headersTimeoutMs } = this.#needs;
-    this.#timer = setTimeout(() => {
-      this.#fail(new UpstreamError('upstream_timeout', `no head within ${headersTimeoutMs} ms`), true);
-      this.#up?.close(constants.NGHTTP2_CANCEL);
-    }, headersTimeoutMs);
-    this.#timer.unref();
+    if (this.#status !== 0 || this.#isOver) return;
+    this.#leave();
+    this.#ticket = this.#needs.heads.enter(this);
+    if (this.#ticket !== undefined) return;
+    this.#fail(new UpstreamError('upstream_unreachable', 'too many requests wait for an answer'), true);
+    this.#up?.close(constants.NGHTTP2_CANCEL);
+  }
+
+  giveUp(): void {
+    this.#fail(new UpstreamError('upstream_timeout', 'no head in time'), true);
+    this.#up?.close(constants.NGHTTP2_CANCEL);
+  }
+
+  #leave(): void {
+    if (this.#ticket !== undefined) this.#needs.heads.leave(this.#ticket, this);
+    this.#ticket = undefined;
   }
 
   #informed(headers: IncomingHttpHeaders, raw: readonly string[]): void {
@@ -184,7 +197,7 @@ class Http2Transfer {
 
   #answered(status: number, flags: number, raw: readonly string[]): void {
     if (this.#isOver || this.#status !== 0) return;
-    clearTimeout(this.#timer);
+    this.#leave();
     this.#upload?.forget();
     const { downstream, plan } = this.#passage;
     const endStream = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
@@ -221,7 +234,7 @@ class Http2Transfer {
       this.#breakOff();
       return;
     }
-    clearTimeout(this.#timer);
+    this.#leave();
     const cause = session.error ?? this.#error ?? new Error(`stream closed with HTTP/2 error code ${up.rstCode}`);
     if (this.#mayRetry(up, session, cause)) this.#open(this.#address);
     else this.#fail(cause, session.isConnected);
@@ -272,7 +285,7 @@ class Http2Transfer {
 
   #finish(forwarded: Forwarded): void {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#leave();
     this.#upload?.forget();
     this.#resolve(forwarded);
   }

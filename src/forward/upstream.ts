@@ -12,9 +12,11 @@ import type { Session } from './http2-sessions.ts';
 import { type Lookup, systemLookup } from './resolver.ts';
 import { createShare, type Share } from './share.ts';
 import { createTlsIdentity } from './tls-identity.ts';
-import { createWaiting } from './waiting.ts';
+import { createWaiting, type Waiting } from './waiting.ts';
 
 const MAX_WAITING = 4096;
+/** More than all callers together may have streams open. */
+const MAX_UNANSWERED = 10_000_000;
 /** HTTP/2 streams that requests without an identity count as a part of, where a peer sets no limit. */
 const MAX_STREAMS = 4096;
 /** Of connections and of streams, what is open to requests that nobody vouches for: a stranger may hold those for long. */
@@ -49,6 +51,8 @@ export interface UpstreamConnections {
   readonly addresses: Addresses;
   readonly http1: Http1Connections;
   readonly http2: Http2Connections;
+  /** HTTP/2 requests that wait for the head of their answer. */
+  readonly heads: Waiting;
   readonly dial: Dial;
   /** Places for requests to public routes: of connections, upgraded ones included, and of HTTP/2 streams. */
   readonly publicShares: { readonly http1: Share; readonly http2: Share };
@@ -84,6 +88,7 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
   // A connection that takes too long says so itself, a little earlier: then another address can still be tried.
   const patienceMs = upstream.connectTimeoutMs * 1.25;
   const waiting = createWaiting({ max: MAX_WAITING, patienceMs, now: needs.now });
+  const heads = createWaiting({ max: MAX_UNANSWERED, patienceMs: upstream.headersTimeoutMs, now: needs.now });
   const servername = upstream.serverName ?? upstream.targets[0]?.host ?? '';
   const http1 = new Http1Connections({ addresses, waiting, servername, max: maxConnections });
   const upgraded = new Set<Duplex>();
@@ -95,6 +100,7 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
     addresses,
     http1,
     http2: createHttp2Connections(addresses),
+    heads,
     dial,
     publicShares: {
       http1: createShare(() => maxConnections * PUBLIC_PART),
@@ -106,6 +112,7 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
     close: async () => {
       http1.close();
       waiting.close();
+      heads.close();
       for (const socket of upgraded) socket.destroy();
       await addresses.close();
     },
