@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
+import { freePort, listening } from './port.ts';
 import type { Stage } from './stage.ts';
 
 /** An nginx with one worker. */
@@ -35,7 +34,7 @@ export async function startNginx(
     // Said in its notices just before it begins to accept.
     /using the "epoll" event method|start worker process/,
   );
-  await listening(port);
+  await listening(port, 'nginx');
   return { pid: server.pid, port, stop: server.stop };
 }
 
@@ -50,36 +49,4 @@ ${site.http ?? ''}
 server { listen ${site.listen}; ${site.server} }
 }
 `;
-}
-
-/** A port that was free a moment ago: nginx cannot ask the system for one. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const at = probe.address();
-      probe.close(() => resolve(typeof at === 'object' && at ? at.port : 0));
-    });
-  });
-}
-
-async function listening(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    if (await answers(port)) return;
-    await pause(10);
-  }
-  throw new Error('nginx did not listen in time');
-}
-
-function answers(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createConnection(port, '127.0.0.1');
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    // Not yet.
-    socket.once('error', () => resolve(false));
-  });
 }

@@ -1,6 +1,9 @@
 import { parseArgs } from 'node:util';
 
-export const measureNames = ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory', 'idle-streams'] as const;
+export const measureNames = [
+  ...(['me', 'forward', 'grpc', 'grpc-streaming', 'alone'] as const),
+  ...(['start', 'latency', 'memory', 'idle-streams'] as const),
+] as const;
 
 export type MeasureName = (typeof measureNames)[number];
 

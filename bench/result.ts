@@ -23,6 +23,8 @@ export interface Result {
   readonly name: string;
   readonly title: string;
   readonly rows: readonly Row[];
+  /** What is counted in the rows; answers unless said otherwise. */
+  readonly counted?: string;
   readonly figures: readonly Figure[];
   /** What a reader of the figures has to know. */
   readonly notes: readonly string[];
@@ -38,7 +40,7 @@ export interface WantedRatio extends Pair {
 
 /** The table and ratios of a race. */
 export function resultOf(
-  about: { readonly name: string; readonly title: string; readonly notes?: readonly string[] },
+  about: Pick<Result, 'name' | 'title' | 'counted'> & Partial<Pick<Result, 'notes'>>,
   turns: Turns,
   ratios: readonly WantedRatio[],
 ): Result {

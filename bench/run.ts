@@ -5,6 +5,7 @@ import { describeMachine } from './machine.ts';
 import { measureAlone } from './measures/alone.ts';
 import { measureForward } from './measures/forward.ts';
 import { measureGrpc } from './measures/grpc.ts';
+import { measureGrpcStreaming } from './measures/grpc-streaming.ts';
 import { measureIdleStreams } from './measures/idle-streams.ts';
 import { measureLatency } from './measures/latency.ts';
 import { measureMe } from './measures/me.ts';
@@ -23,6 +24,7 @@ const measures: Readonly<Record<MeasureName, (stage: Stage, site: Site) => Promi
   me: measureMe,
   forward: measureForward,
   grpc: measureGrpc,
+  'grpc-streaming': measureGrpcStreaming,
   alone: measureAlone,
   start: measureStart,
   latency: measureLatency,

@@ -1,10 +1,10 @@
-import { type Figure, isIdle, type Result, type Row } from './result.ts';
+import { type Figure, isIdle, type Result } from './result.ts';
 
 /** A result as it is printed. */
 export function tableOf(result: Result): string {
   return [
     `\n${result.title}`,
-    ...(result.rows.length > 0 ? rowLines(result.rows) : []),
+    ...(result.rows.length > 0 ? rowLines(result) : []),
     ...(result.figures.length > 0 ? figureLines(result.figures) : []),
     ...result.notes.map((note) => `  ${note}`),
     ...doubts(result).map((doubt) => `  ! ${doubt}`),
@@ -12,14 +12,15 @@ export function tableOf(result: Result): string {
   ].join('\n');
 }
 
-function rowLines(rows: readonly Row[]): string[] {
+function rowLines({ rows, counted = 'answers' }: Pick<Result, 'rows' | 'counted'>): string[] {
   const width = Math.max(...rows.map(({ name }) => name.length));
-  const head = `  ${''.padEnd(width)}  answers/s  CPU µs each  CPU used`;
+  const speed = `${counted}/s`;
+  const head = `  ${''.padEnd(width)}  ${speed}  CPU µs each  CPU used`;
   return [
     head,
     ...rows.map(
       ({ name, perSecond, cpuUs, busy }) =>
-        `  ${name.padEnd(width)}  ${Math.round(perSecond).toString().padStart(9)}  ${(cpuUs?.toFixed(1) ?? '').padStart(11)}  ${percent(busy).padStart(8)}`,
+        `  ${name.padEnd(width)}  ${Math.round(perSecond).toString().padStart(speed.length)}  ${(cpuUs?.toFixed(1) ?? '').padStart(11)}  ${percent(busy).padStart(8)}`,
     ),
   ];
 }

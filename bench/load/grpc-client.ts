@@ -22,13 +22,17 @@ async function keepCalling(session: ClientHttp2Session): Promise<number> {
   for (; performance.now() < until; count++) {
     const call = session.request({ ':method': 'POST', ':path': pathname, ...grpcHeaders, ...load.headers });
     let status = '';
+    let bytes = 0;
     call.on('trailers', (trailers) => {
       status = String(trailers['grpc-status']);
     });
-    call.resume();
+    call.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+    });
     call.end(grpcMessage);
     await once(call, 'close');
-    if (status !== '0') throw new Error(`${load.url}: grpc-status ${status}`);
+    if (status !== '0' || bytes !== load.answerBytes)
+      throw new Error(`${load.url}: grpc-status ${status} after ${bytes} bytes`);
   }
   return count;
 }

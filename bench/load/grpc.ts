@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Stage } from '../stage.ts';
 
-/** Unary calls that are made over and over. */
+/** Calls with one message that are made over and over. */
 export interface GrpcLoad {
   readonly url: string;
   /** Besides those that every gRPC call has. */
@@ -10,6 +10,8 @@ export interface GrpcLoad {
   readonly connections: number;
   /** Calls under way on each connection. */
   readonly streams: number;
+  /** Of all messages in one answer, with their five bytes of prefix. */
+  readonly answerBytes: number;
 }
 
 export const grpcHeaders = { 'content-type': 'application/grpc', te: 'trailers' } as const;
@@ -17,11 +19,17 @@ export const grpcHeaders = { 'content-type': 'application/grpc', te: 'trailers' 
 /** One message of 32 bytes. */
 export const grpcMessage = Buffer.concat([Buffer.from([0, 0, 0, 0, 32]), Buffer.alloc(32, 'x')]);
 
+/** How many messages a call brings that streams. */
+export const streamedMessages = 100;
+
+/** Each of them: 256 bytes. */
+export const streamedMessage = Buffer.concat([Buffer.from([0, 0, 0, 1, 0]), Buffer.alloc(256, 'x')]);
+
 /**
- * As many unary calls as the server answers, for so long.
+ * As many calls as the server answers, for so long.
  *
  * @returns answers in a second
- * @throws {Error} when a call failed, or was answered without the one message of as many bytes
+ * @throws {Error} when a call failed, or was answered with fewer bytes of messages
  */
 export async function loadGrpc(stage: Stage, load: GrpcLoad, seconds: number): Promise<number> {
   const { h2load } = stage.tools;
@@ -45,7 +53,7 @@ async function loadByH2load(
   const perSecond = find(/finished in .*, ([\d.]+) req\/s/);
   const isClean = /, 0 3xx, 0 4xx, 0 5xx$/m.test(words) && find(/(\d+) failed/) === 0;
   // h2load knows nothing of trailers; but a call that is refused brings no message.
-  const hasMessages = find(/\((\d+)\) data/) >= find(/(\d+) succeeded/) * grpcMessage.length;
+  const hasMessages = find(/\((\d+)\) data/) >= find(/(\d+) succeeded/) * load.answerBytes;
   if (!(perSecond > 0) || !isClean || !hasMessages) throw new Error(`${load.url}: ${words}`);
   return perSecond;
 }

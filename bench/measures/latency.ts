@@ -59,6 +59,7 @@ export async function measureLatency(stage: Stage, site: Site): Promise<Result> 
       figure('p99, straight to the upstream', ({ straight }) => straight.p99),
       figure('p50 that the gateway adds', (turn) => turn.gateway.p50 - turn.straight.p50),
       figure('p99 that the gateway adds', (turn) => turn.gateway.p99 - turn.straight.p99, 1),
+      figure('p50 that the barest undici forward adds', (turn) => turn.bare.p50 - turn.straight.p50),
       figure('p99 that the barest undici forward adds', (turn) => turn.bare.p99 - turn.straight.p99),
     ],
     notes: [`${perConnection * connections} requests in a second, ${connections} connections`],

@@ -5,12 +5,16 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { type Options, parseOptions } from '../../bench/options.ts';
+import { measureNames, type Options, parseOptions } from '../../bench/options.ts';
 import { race, speedRatio, thriftRatio } from '../../bench/race.ts';
+import { resultOf } from '../../bench/result.ts';
 import { quantile, spreadOf } from '../../bench/statistics.ts';
+import { tableOf } from '../../bench/table.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'flytegate-bench-test-'));
 after(() => rm(folder, { recursive: true, force: true }));
+
+const options: Pick<Options, 'rounds' | 'seconds' | 'warmUpS'> = { rounds: 3, seconds: 1, warmUpS: 0 };
 
 describe('npm run bench', () => {
   it('measures with tiny counts, prints a table and leaves the figures as JSON', async () => {
@@ -34,9 +38,15 @@ describe('npm run bench', () => {
 describe('the options', () => {
   it('choose all measures and the first two processors unless told otherwise', () => {
     const { only, serverCpu, clientCpu, rounds } = parseOptions([]);
-    assert.deepEqual(only, ['me', 'forward', 'grpc', 'alone', 'start', 'latency', 'memory', 'idle-streams']);
+    assert.deepEqual(only.slice(0, 5), ['me', 'forward', 'grpc', 'grpc-streaming', 'alone']);
+    assert.deepEqual(only.slice(5), ['start', 'latency', 'memory', 'idle-streams']);
     assert.deepEqual([serverCpu, clientCpu], [0, 1]);
     assert.ok(rounds >= 3);
+  });
+
+  it('are all told in the docs', async () => {
+    const docs = await readFile(join(import.meta.dirname, '../../docs/performance.md'), 'utf8');
+    for (const name of measureNames) assert.match(docs, new RegExp(`^\\| \`${name}\` \\|`, 'm'));
   });
 
   for (const argv of [
@@ -50,8 +60,6 @@ describe('the options', () => {
 });
 
 describe('a race', () => {
-  const options: Pick<Options, 'rounds' | 'seconds' | 'warmUpS'> = { rounds: 3, seconds: 1, warmUpS: 0 };
-
   it('begins every round with another contestant', async () => {
     const order: string[] = [];
     const contestant = (name: string) => ({ name, pids: [], load: async () => order.push(name) });
@@ -86,6 +94,15 @@ describe('a race', () => {
   it('names the contestant that failed', async () => {
     const load = () => Promise.reject(new Error('refused'));
     await assert.rejects(race([{ name: 'a', pids: [], load }], options), /^Error: a: refused$/);
+  });
+});
+
+describe('a table', () => {
+  it('says what is counted', async () => {
+    const turns = await race([{ name: 'a', pids: [], load: async () => 100 }], options);
+    const about = { name: 'x', title: 'messages of 256 bytes' };
+    assert.match(tableOf(resultOf(about, turns, [])), /^ +answers\/s/m);
+    assert.match(tableOf(resultOf({ ...about, counted: 'messages' }, turns, [])), /^ +messages\/s/m);
   });
 });
 
