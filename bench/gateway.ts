@@ -17,6 +17,8 @@ export interface Site {
 export interface GatewaySettings {
   /** Origin of the upstream; nobody listens there when it is left out. */
   readonly upstream?: string;
+  /** Hosts and paths that it forwards; all of them unless said otherwise. */
+  readonly routes?: readonly { readonly host: string; readonly path: string }[];
   readonly log: { readonly level: 'info' | 'debug'; readonly requests: boolean };
   readonly decisionCache?: { readonly maxAge: string; readonly maxEntries: number; readonly maxBytes: string };
   readonly trustedProxies?: readonly string[];
@@ -88,6 +90,10 @@ function settingsText(wanted: GatewaySettings, site: { secretsDir: string; issue
     auth: { userAuth: { openId: { clientId: 'flyte-console', baseUrl: site.issuer } } },
     ...(wanted.decisionCache && { decisionCache: wanted.decisionCache }),
     upstreams: { 'control-plane': { url: wanted.upstream ?? 'http://127.0.0.1:9' } },
-    routes: [{ path: '/', upstream: 'control-plane', access: 'authenticated' }],
+    routes: (wanted.routes ?? [{ path: '/' }]).map((where) => ({
+      ...where,
+      upstream: 'control-plane',
+      access: 'authenticated',
+    })),
   });
 }

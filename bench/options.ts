@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 export const measureNames = [
-  ...(['me', 'forward', 'grpc', 'grpc-streaming', 'alone'] as const),
+  ...(['me', 'forward', 'headers', 'routes', 'grpc', 'grpc-streaming', 'alone'] as const),
   ...(['start', 'latency', 'memory', 'idle-streams'] as const),
 ] as const;
 

@@ -6,10 +6,12 @@ import { measureAlone } from './measures/alone.ts';
 import { measureForward } from './measures/forward.ts';
 import { measureGrpc } from './measures/grpc.ts';
 import { measureGrpcStreaming } from './measures/grpc-streaming.ts';
+import { measureHeaders } from './measures/headers.ts';
 import { measureIdleStreams } from './measures/idle-streams.ts';
 import { measureLatency } from './measures/latency.ts';
 import { measureMe } from './measures/me.ts';
 import { measureMemory } from './measures/memory.ts';
+import { measureRoutes } from './measures/routes.ts';
 import { measureStart } from './measures/start.ts';
 import { type MeasureName, type Options, parseOptions, usage } from './options.ts';
 import { startProvider } from './provider.ts';
@@ -23,6 +25,8 @@ import { tableOf } from './table.ts';
 const measures: Readonly<Record<MeasureName, (stage: Stage, site: Site) => Promise<Result>>> = {
   me: measureMe,
   forward: measureForward,
+  headers: measureHeaders,
+  routes: measureRoutes,
   grpc: measureGrpc,
   'grpc-streaming': measureGrpcStreaming,
   alone: measureAlone,

@@ -5,6 +5,8 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { fieldsOf } from '../../bench/measures/headers.ts';
+import { routesOf } from '../../bench/measures/routes.ts';
 import { measureNames, type Options, parseOptions } from '../../bench/options.ts';
 import { race, speedRatio, thriftRatio } from '../../bench/race.ts';
 import { resultOf } from '../../bench/result.ts';
@@ -38,8 +40,8 @@ describe('npm run bench', () => {
 describe('the options', () => {
   it('choose all measures and the first two processors unless told otherwise', () => {
     const { only, serverCpu, clientCpu, rounds } = parseOptions([]);
-    assert.deepEqual(only.slice(0, 5), ['me', 'forward', 'grpc', 'grpc-streaming', 'alone']);
-    assert.deepEqual(only.slice(5), ['start', 'latency', 'memory', 'idle-streams']);
+    assert.deepEqual(only.slice(0, 7), ['me', 'forward', 'headers', 'routes', 'grpc', 'grpc-streaming', 'alone']);
+    assert.deepEqual(only.slice(7), ['start', 'latency', 'memory', 'idle-streams']);
     assert.deepEqual([serverCpu, clientCpu], [0, 1]);
     assert.ok(rounds >= 3);
   });
@@ -95,6 +97,24 @@ describe('a race', () => {
     const load = () => Promise.reject(new Error('refused'));
     await assert.rejects(race([{ name: 'a', pids: [], load }], options), /^Error: a: refused$/);
   });
+});
+
+describe('the requests', () => {
+  for (const count of [1, 100, 10_000])
+    it(`ask one of ${count} routes whose hosts and paths are all as long`, () => {
+      const { routes, asked } = routesOf(count);
+      const names = routes.map(({ host, path }) => host + path);
+      assert.equal(new Set(names).size, count);
+      assert.ok(names.includes(asked.host + asked.path));
+      assert.deepEqual([...new Set(names.map(({ length }) => length))], ['h00.test/p00'.length]);
+    });
+
+  for (const count of [5, 50, 190])
+    it(`have ${count} fields with their Host`, () => {
+      const fields = fieldsOf(count, 'session');
+      assert.equal(Object.keys(fields).length + 1, count);
+      assert.equal(fields['cookie'], 'session');
+    });
 });
 
 describe('a table', () => {
