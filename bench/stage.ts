@@ -35,7 +35,10 @@ export const root = join(import.meta.dirname, '..');
 
 /** @throws {Error} when the sources do not build */
 export async function openStage(options: Options): Promise<Stage> {
-  const tools = { wrk: findTool('wrk'), h2load: findTool('h2load'), nginx: findTool('nginx') };
+  const tools = {
+    ...{ wrk: findTool('wrk'), h2load: findTool('h2load') },
+    ...{ nginx: findTool('nginx'), oauth2Proxy: findTool('oauth2-proxy') },
+  };
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-bench-'));
   const running = new Set<() => Promise<void>>();
   const isPinned = findTool('taskset') !== undefined && availableParallelism() > 1;

@@ -6,6 +6,7 @@ export interface Tools {
   readonly wrk: string | undefined;
   readonly h2load: string | undefined;
   readonly nginx: string | undefined;
+  readonly oauth2Proxy: string | undefined;
 }
 
 /** The path of a program; undefined when it is not installed. */

@@ -2,6 +2,7 @@ import { ask } from '../ask.ts';
 import { type Site, startGateway } from '../gateway.ts';
 import { loadHttp } from '../load/http.ts';
 import { startNginx } from '../nginx.ts';
+import { startOauth2Proxy } from '../oauth2-proxy.ts';
 import { type Contestant, race } from '../race.ts';
 import { type Result, resultOf } from '../result.ts';
 import { sessionCookieName } from '../sessions.ts';
@@ -11,53 +12,96 @@ import { startHttpUpstream } from '../upstream.ts';
 const connections = 64;
 const about = {
   name: 'alone',
-  title: `the gateway alone, and nginx that asks it, same upstream, ${connections} connections`,
+  title: `the gateway alone, and nginx that asks, same upstream, ${connections} connections`,
 };
+const names = {
+  alone: 'gateway alone',
+  asking: 'nginx + auth_request to a gateway',
+  other: 'nginx + auth_request to oauth2-proxy',
+} as const;
 
 /**
- * The gateway that forwards by itself, beside nginx that forwards and asks a gateway about every request; nginx's own cache
- * is off. Both have the same processor, and all of it.
+ * The gateway that forwards by itself, beside nginx that forwards and asks about every request: a gateway, and oauth2-proxy
+ * where there is one. nginx's own cache is off. All have the same processor, and all of it.
  */
 export async function measureAlone(stage: Stage, site: Site): Promise<Result> {
-  const { nginx: path } = stage.tools;
-  if (path === undefined) return { ...about, rows: [], figures: [], notes: ['nginx is not installed'], turns: {} };
+  const { nginx, oauth2Proxy } = stage.tools;
+  if (nginx === undefined) return { ...about, rows: [], figures: [], notes: ['nginx is not installed'], turns: {} };
   const upstream = await startHttpUpstream(stage);
+  const cookie = `${sessionCookieName}=${await site.sessions.seal('ada', 1024)}`;
+  const entries = [
+    ...(await gateways(stage, site, { nginx, upstream, cookie })),
+    ...(oauth2Proxy === undefined ? [] : [await other(stage, site, { nginx, oauth2Proxy, upstream })]),
+  ];
+  const contestants: Contestant[] = [];
+  for (const entry of entries) contestants.push(await enter(stage, entry));
+  const notes = oauth2Proxy === undefined ? ['oauth2-proxy is not installed'] : [];
+  return resultOf({ ...about, notes }, await race(contestants, stage.options), [
+    { over: names.alone, under: names.asking, target: 1.5 },
+    { over: names.alone, under: names.other },
+    { over: names.asking, under: names.other },
+  ]);
+}
+
+interface Entry {
+  readonly name: string;
+  readonly pids: readonly number[];
+  readonly port: number;
+  readonly cookie: string;
+}
+
+async function gateways(
+  stage: Stage,
+  site: Site,
+  { nginx, upstream, cookie }: { nginx: string; upstream: string; cookie: string },
+): Promise<Entry[]> {
   const log = { level: 'info', requests: false } as const;
   const [alone, asked] = await Promise.all([
     startGateway(stage, site, { upstream, log }),
     startGateway(stage, site, { upstream, log, trustedProxies: ['127.0.0.1/32'] }),
   ]);
-  const front = await startFront(stage, { path, upstream, gateway: asked.port });
-  const cookie = `${sessionCookieName}=${await site.sessions.seal('ada', 1024)}`;
-  const headers = { accept: '*/*', 'user-agent': 'bench', cookie };
-  const contestants: Contestant[] = [];
-  const enter = async (name: string, pids: readonly number[], port: number) => {
-    const url = `http://127.0.0.1:${port}/api/thing`;
-    const { status, body } = await ask(url, headers);
-    if (status !== 200 || body.length !== 1024) throw new Error(`${name} answered ${status}: ${body}`);
-    const stranger = await ask(url, { accept: '*/*' });
-    if (stranger.status !== 401) throw new Error(`${name} answered a stranger with ${stranger.status}`);
-    contestants.push({ name, pids, load: (seconds) => loadHttp(stage, { url, headers, connections }, seconds) });
-  };
-  await enter('gateway alone', [alone.pid], alone.port);
-  await enter('nginx + auth_request', [front.pid, asked.pid], front.port);
-  const turns = await race(contestants, stage.options);
-  return resultOf(about, turns, [{ over: 'gateway alone', under: 'nginx + auth_request', target: 1.5 }]);
+  const front = await startFront(stage, { nginx, upstream, port: asked.port, check: '/me' });
+  return [
+    { name: names.alone, pids: [alone.pid], port: alone.port, cookie },
+    { name: names.asking, pids: [front.pid, asked.pid], port: front.port, cookie },
+  ];
 }
 
-function startFront(stage: Stage, of: { path: string; upstream: string; gateway: number }) {
+async function other(
+  stage: Stage,
+  { provider }: Site,
+  { nginx, oauth2Proxy, upstream }: { nginx: string; oauth2Proxy: string; upstream: string },
+): Promise<Entry> {
+  const { pid, port, check, cookie } = await startOauth2Proxy(stage, oauth2Proxy, provider);
+  const front = await startFront(stage, { nginx, upstream, port, check });
+  return { name: names.other, pids: [front.pid, pid], port: front.port, cookie };
+}
+
+/** @throws {Error} when the one who is signed in is not let through, or a stranger is */
+async function enter(stage: Stage, { name, pids, port, cookie }: Entry): Promise<Contestant> {
+  const url = `http://127.0.0.1:${port}/api/thing`;
+  const headers = { accept: '*/*', 'user-agent': 'bench', cookie };
+  const { status, body } = await ask(url, headers);
+  if (status !== 200 || body.length !== 1024) throw new Error(`${name} answered ${status}: ${body}`);
+  const stranger = await ask(url, { accept: '*/*' });
+  if (stranger.status !== 401) throw new Error(`${name} answered a stranger with ${stranger.status}`);
+  return { name, pids, load: (seconds) => loadHttp(stage, { url, headers, connections }, seconds) };
+}
+
+/** nginx that asks `check` at a port of loopback. */
+function startFront(stage: Stage, of: { nginx: string; upstream: string; port: number; check: string }) {
   const keep = 'keepalive 128; keepalive_requests 1000000000;';
   return startNginx(stage, 'server', {
-    path: of.path,
+    path: of.nginx,
     http: `upstream up { server ${new URL(of.upstream).host}; ${keep} }
-upstream gateway { server 127.0.0.1:${of.gateway}; ${keep} }`,
+upstream asked { server 127.0.0.1:${of.port}; ${keep} }`,
     server: `location / {
-  auth_request /_me; auth_request_set $user $upstream_http_x_auth_request_user;
+  auth_request /_check; auth_request_set $user $upstream_http_x_auth_request_user;
   proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection "";
   proxy_set_header X-Auth-Request-User $user; proxy_set_header Authorization "";
 }
-location = /_me {
-  internal; proxy_pass http://gateway/me; proxy_http_version 1.1; proxy_pass_request_body off;
+location = /_check {
+  internal; proxy_pass http://asked${of.check}; proxy_http_version 1.1; proxy_pass_request_body off;
   proxy_set_header Content-Length ""; proxy_set_header Connection ""; proxy_set_header Host localhost;
 }`,
   });
