@@ -2,6 +2,7 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type Incom
 import type { Contain } from '../server/contain.ts';
 import type { Address } from './address.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
+import { isGrpc } from './downstream-http2.ts';
 import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
 import type { Session } from './http2-sessions.ts';
@@ -46,6 +47,9 @@ class Http2Transfer implements Waiter {
   /** The upstream's part ended regularly. */
   #isEnded = false;
   #isTruncated = false;
+  /** Nothing but trailers ends the answer: one of gRPC, without them, was cut short. */
+  #endsByTrailers = false;
+  #hasTrailers = false;
   #isOver = false;
   /** While it waits for the head of the answer. */
   #ticket: number | undefined;
@@ -105,9 +109,13 @@ class Http2Transfer implements Waiter {
       return;
     }
     this.#up = up;
-    watchTruncation(up, () => {
-      this.#isTruncated = true;
-    });
+    // Trailers are the end of a gRPC answer; of any other the end has to be looked at more closely, which costs as much as
+    // the header rules.
+    if (!isGrpcCall(this.#passage)) {
+      watchTruncation(up, () => {
+        this.#isTruncated = true;
+      });
+    }
     this.#listen(up, session);
     if (upload === undefined) {
       this.#awaitHead();
@@ -123,9 +131,12 @@ class Http2Transfer implements Waiter {
     heard('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => this.#informed(headers, raw));
     heard('response', (headers: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: string[]) => {
       session.answered();
+      const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+      this.#endsByTrailers = !isWhole && isGrpcCall(this.#passage) && isGrpc(headers);
       this.#answered(headers[':status'] ?? 0, flags, raw);
     });
     heard('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
+      this.#hasTrailers = true;
       this.#trailers = this.#needs.headers.trailers(raw);
     });
     heard('data', (chunk: Buffer) => this.#data(up, chunk));
@@ -223,7 +234,8 @@ class Http2Transfer implements Waiter {
   }
 
   #ended(): void {
-    if (this.#isTruncated || this.#status === 0) return; // 'close' follows and says how
+    const isCut = this.#isTruncated || (this.#endsByTrailers && !this.#hasTrailers);
+    if (isCut || this.#status === 0) return; // 'close' follows and says how
     this.#isEnded = true;
     this.#passage.downstream.end(this.#trailers);
   }
@@ -289,6 +301,10 @@ class Http2Transfer implements Waiter {
     this.#upload?.forget();
     this.#resolve(forwarded);
   }
+}
+
+function isGrpcCall({ exchange: { wire } }: Passage): boolean {
+  return wire.kind === 'http2' && isGrpc(wire.headers);
 }
 
 /**
