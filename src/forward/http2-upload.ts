@@ -40,6 +40,9 @@ export class Http2Upload {
   }
 
   sendTo(up: ClientHttp2Stream): void {
+    // Until it stands, what came would have nowhere to go, and be more than is kept.
+    this.#up = undefined;
+    this.#body.pause();
     const begin = this.#needs.contained(() => this.#begin(up));
     if (up.pending) up.once('ready', begin);
     else begin();
@@ -50,14 +53,22 @@ export class Http2Upload {
     this.#sent = undefined;
   }
 
+  /** Nobody takes it any more: what still comes is dropped, so that the caller's next request can be found. */
+  drop(): void {
+    this.#sent = undefined;
+    if (this.#isTaken) this.#body.resume();
+  }
+
   #begin(up: ClientHttp2Stream): void {
     if (up.destroyed) return;
     this.#up = up;
-    up.on('drain', () => this.#body.resume());
+    up.on('drain', () => {
+      if (up === this.#up) this.#body.resume();
+    });
     for (const chunk of this.#sent ?? []) up.write(chunk);
-    if (this.#isEnded) this.#end();
-    else if (this.#isTaken) this.#body.resume();
-    else this.#take();
+    if (!this.#isTaken) this.#take();
+    else if (this.#isEnded) this.#end();
+    this.#body.resume();
   }
 
   #take(): void {

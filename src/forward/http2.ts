@@ -298,7 +298,7 @@ class Http2Transfer implements Waiter {
   #finish(forwarded: Forwarded): void {
     this.#isOver = true;
     this.#leave();
-    this.#upload?.forget();
+    this.#upload?.drop();
     this.#resolve(forwarded);
   }
 }
