@@ -190,7 +190,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
     if (!(body instanceof Upload)) return true;
     if (body.isBegun) return false;
     body.destroy();
-    this.#options = { ...this.#options, body: new Upload(this.#passage.downstream.body) };
+    const { downstream, plan } = this.#passage;
+    this.#options = { ...this.#options, body: new Upload(downstream.body, plan.maxBodyBytes) };
     return true;
   }
 

@@ -4,7 +4,8 @@ import { createServer as createHttp2, type ServerHttp2Session, type ServerHttp2S
 import { connect } from 'node:net';
 import { after, describe, it } from 'node:test';
 import { type Front, listen } from '../forward/front.ts';
-import { createStage } from '../forward/stage.ts';
+import { createWatchedLog, deadPlace } from '../forward/places.ts';
+import { createStage, until } from '../forward/stage.ts';
 
 const stage = createStage();
 after(stage.close);
@@ -36,6 +37,23 @@ async function startH2c(onStream: (stream: ServerHttp2Stream) => void): Promise<
 }
 
 describe('a second try', () => {
+  it('takes no longer a body than the first would have', async () => {
+    const dead = await deadPlace('127.0.0.1');
+    const upstream = await stage.raw(() => undefined);
+    const watched = createWatchedLog();
+    const targets = [{ host: '127.0.0.1', port: upstream.port }, dead];
+    const door = await stage.front({ upstream: { targets }, plan: { maxBodyBytes: 1000 }, log: watched.log });
+    const outcome = door.nextOutcome();
+    const caller = begin(door, 'POST / HTTP/1.1');
+    await watched.written('upstream.address_ejected');
+    for (let i = 0; i < 10; i += 1) caller.say('x'.repeat(900));
+    caller.end();
+    // One that is not held back arrives whole.
+    const whole = until(() => upstream.received[0]?.endsWith('\r\n0\r\n\r\n') === true, caller.socket);
+    const ended = await Promise.race([outcome, whole.then(() => ({ kind: 'failed', code: 'no_limit' }))]);
+    assert.equal(ended.kind === 'failed' && ended.code, 'body_too_large');
+  });
+
   it('has the body from its first byte on, however much comes while its connection is made', async () => {
     let refuse: () => void = () => assert.fail('nothing came');
     const begun = Promise.withResolvers<void>();
