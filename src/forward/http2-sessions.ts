@@ -2,6 +2,7 @@ import { type ClientHttp2Session, type ClientHttp2Stream, type ClientSessionOpti
 import type { Socket } from 'node:net';
 import type { Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
+import { onSilence } from '../server/on-silence.ts';
 import type { Health } from './health.ts';
 import { type Liveness, watchLiveness } from './http2-liveness.ts';
 import type { Share } from './share.ts';
@@ -135,7 +136,7 @@ export class Session {
       this.#lose();
       resolve();
     });
-    http2.setTimeout(needs.idleTimeoutMs, () => {
+    onSilence(http2, needs.idleTimeoutMs, () => {
       if (this.#streams === 0) this.retire();
     });
   }

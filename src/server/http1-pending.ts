@@ -58,6 +58,8 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
   const onTimeout = (socket: Socket) => {
     const [first] = lines.get(socket) ?? [];
     if (first === undefined || isStalled(first)) socket.destroy();
+    // Once more, though nothing moves: what was held back may be taken meanwhile, and its caller send no more.
+    else socket.setTimeout(needs.bodyIdleMs);
   };
   server.on(
     'timeout',

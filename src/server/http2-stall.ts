@@ -2,6 +2,7 @@ import { constants } from 'node:http2';
 import type { Millis } from '../config/units.ts';
 import { callerOf } from './caller.ts';
 import type { Http2Exchange } from './exchange-http2.ts';
+import { onSilence } from './on-silence.ts';
 
 /**
  * Resets a stream that waits for its caller: for the rest of a body that nobody holds back, or for room to write the
@@ -13,9 +14,10 @@ import type { Http2Exchange } from './exchange-http2.ts';
 export function resetWhenStalled(exchange: Http2Exchange, idleMs: Millis): void {
   const { stream } = exchange.wire;
   const mayPause = streaming.has(callerOf(exchange));
-  stream.setTimeout(idleMs, () => {
+  onSilence(stream, idleMs, () => {
+    // Asked of nghttp2: an end that nobody reads, for the request has no body, is never told.
     const isBodyMissing =
-      !stream.headersSent && stream.readable && stream.readableLength < stream.readableHighWaterMark;
+      !stream.headersSent && stream.state.remoteClose !== 1 && stream.readableLength < stream.readableHighWaterMark;
     if ((isBodyMissing && !mayPause) || stream.writableLength > 0) stream.close(constants.NGHTTP2_CANCEL);
   });
 }

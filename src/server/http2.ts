@@ -13,6 +13,7 @@ import type { Fault } from './framing.ts';
 import type { Protocol, ProtocolNeeds } from './http1.ts';
 import { watchPeer } from './http2-ping.ts';
 import { resetWhenStalled } from './http2-stall.ts';
+import { onSilence } from './on-silence.ts';
 import { keepRequestTrailers } from './request-trailers.ts';
 
 /** What is known of a connection. */
@@ -41,7 +42,7 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
     session.once('close', () => connections.delete(session));
     session.setLocalWindowSize(needs.limits.connectionWindow);
     watchPeer(session, { ...pings, isNeeded: () => connection.unfinished > 0 });
-    session.setTimeout(needs.limits.idleMs, () => {
+    onSilence(session, needs.limits.idleMs, () => {
       if (connection.unfinished === 0) session.destroy();
     });
     if (isDraining) session.close();
