@@ -15,6 +15,9 @@ const STREAMS_UNTIL_TOLD = 100;
 /** Whatever a peer allows: some give up a connection that holds some thousands, and what one loses should stay bounded. */
 const MOST_STREAMS = 1000;
 
+/** How long a peer may take to close after we did: it holds a place until then. */
+const GOODBYE_MS: Millis = 1000;
+
 /** HTTP/2 connections to one address: as many as its limit on concurrent streams makes necessary. */
 export interface Http2Sessions {
   /** A session with room for a stream, opened if need be; undefined when every one that may be opened is full. */
@@ -130,6 +133,7 @@ export class Session {
     });
     // Streams below the last one that GOAWAY names run on; new ones need a new session.
     http2.once('goaway', () => this.#leave());
+    socket.once('finish', () => closeAfter(socket, GOODBYE_MS));
     const { promise, resolve } = Promise.withResolvers<void>();
     this.closed = promise;
     http2.once('close', () => {
@@ -176,9 +180,11 @@ export class Session {
   /** Takes no more streams, and closes with the last one. */
   retire(): void {
     this.#leave();
-    // Closed before it stands, it would take the streams along that wait for that.
-    if (this.isConnected || this.isLost) this.#http2.close();
-    else this.#http2.once('connect', () => this.#http2.close());
+    // Closed before it stands, it would take the streams along that wait for that; and GOAWAY overtakes a request that was
+    // handed over in the same turn, which is then refused.
+    const close = () => setImmediate(() => this.#http2.close());
+    if (this.isConnected || this.isLost) close();
+    else this.#http2.once('connect', close);
   }
 
   destroy(): void {
@@ -204,4 +210,10 @@ export class Session {
     }
     this.#leave();
   }
+}
+
+function closeAfter(socket: Socket, ms: Millis): void {
+  const timer = setTimeout(() => socket.destroy(), ms);
+  timer.unref();
+  socket.once('close', () => clearTimeout(timer));
 }
