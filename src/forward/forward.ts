@@ -18,7 +18,7 @@ import type { Lookup } from './resolver.ts';
 import type { Share } from './share.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
-import { bodyTooLarge, UpstreamError } from './upstream-failure.ts';
+import { bodyTooLarge, failed, UpstreamError } from './upstream-failure.ts';
 
 export type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 
@@ -145,7 +145,7 @@ function passUpgrade(
   const { addresses, dial, headersTimeoutMs, http1, upgraded: open } = upstream;
   if (!http1.enter()) {
     const cause = new UpstreamError('upstream_unreachable', 'all connections to the upstream are in use');
-    return Promise.resolve({ kind: 'failed', code: cause.code, cause });
+    return Promise.resolve(failed(cause, false, whyLost()));
   }
   const measure = upstream.measure();
   const needs = { headers, dial, addresses, headersTimeoutMs, measure, open, contain, whyLost, idleMs: upgradeIdleMs };

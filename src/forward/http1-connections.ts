@@ -38,7 +38,8 @@ export class Http1Connections {
 
   /** Sends it to the address with the fewest requests under way, now or when its turn comes. */
   send(sender: Sender): void {
-    if (this.#inUse < this.#max) this.#admit(sender);
+    if (this.addresses.isClosed) sender.giveUp();
+    else if (this.#inUse < this.#max) this.#admit(sender);
     else this.#queue.add(sender);
   }
 
@@ -55,7 +56,7 @@ export class Http1Connections {
 
   /** A place for a connection that somebody opens on their own. @returns false when none is left */
   enter(): boolean {
-    if (this.#inUse >= this.#max) return false;
+    if (this.#inUse >= this.#max || this.addresses.isClosed) return false;
     this.#inUse += 1;
     return true;
   }

@@ -110,11 +110,13 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
     upgraded,
     measure: () => new Stopwatch(upstream.name, needs),
     close: async () => {
+      // First, so that whoever is turned away finds nothing to go on with.
+      const closed = addresses.close();
       http1.close();
       waiting.close();
       heads.close();
       for (const socket of upgraded) socket.destroy();
-      await addresses.close();
+      await closed;
     },
   };
 }
