@@ -104,6 +104,6 @@ export const limits = section('What one caller may take up', {
     doc: 'an upgraded connection (WebSocket) without a byte either way for so long is ended; 0s: never',
     default: '0s',
     min: '0s',
-    max: '30d',
+    max: '24d',
   }),
 });
