@@ -1,3 +1,4 @@
+import type { AssertionKeys } from './access/assertion-keys.ts';
 import type { Decision } from './access/decision.ts';
 import type { Decisions } from './access/decisions.ts';
 import { isOriginRefused } from './access/origin-check.ts';
@@ -30,6 +31,8 @@ export interface EndpointNeeds {
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly setSession: (cookie: string) => string;
   readonly clearSession: string;
+  /** The public keys of what services behind are told signed. */
+  readonly assertionKeys: Pick<AssertionKeys, 'jwks'>;
   readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout'>;
   /** The issuer of people's sign-ins, and the one of access tokens; often the same. */
   readonly provider: Provider;
@@ -52,6 +55,7 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
       '/.well-known/oauth-authorization-server',
       document(needs, async () => json(await needs.authorizationServer.metadata())),
     ],
+    ['/.well-known/flytegate/jwks.json', document(needs, async () => jwks(needs.assertionKeys))],
     [
       '/config/v1/flyte_client',
       document(needs, async () =>
@@ -190,6 +194,11 @@ function json(content: object): Reply {
     fields: ['Content-Type', 'application/json', ...documentFields],
     body: JSON.stringify(content),
   };
+}
+
+/** What verifiers may keep for five minutes: a new key is published so long before it signs. */
+function jwks({ jwks }: EndpointNeeds['assertionKeys']): Reply {
+  return { ...json(jwks), fields: ['Content-Type', 'application/json', 'Cache-Control', 'public, max-age=300'] };
 }
 
 function methodRefused(methods: readonly string[], id: string): Reply {

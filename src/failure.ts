@@ -32,6 +32,7 @@ export const failureCodes = {
   keys_unreachable: "the issuer's signing keys could not be fetched and none are cached",
   renewal_failed: 'the session is due for renewal and the provider could not be asked',
   store_unreachable: 'the session store did not answer',
+  service_token_failed: "the gateway's own service app got no token to send to the service behind",
   // Signing in and out
   redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
   login_state_missing:

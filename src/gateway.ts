@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAssert } from './access/assertion.ts';
+import { createAssertionKeys } from './access/assertion-keys.ts';
 import { createDecisions, type Decisions } from './access/decisions.ts';
-import { createIdentityHeaders, createIsIdentityHeader, onceForIdentity } from './access/identity-headers.ts';
+import { createIdentityHeaders, createIsIdentityHeader } from './access/identity-headers.ts';
+import { createTell } from './access/tell.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
 import { createAuthenticateToken } from './authenticate/jwt.ts';
@@ -9,6 +12,7 @@ import { createAuthenticateSession } from './authenticate/session-authenticate.t
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { createEndpoints } from './endpoints.ts';
+import { Failure } from './failure.ts';
 import { createForward } from './forward/forward.ts';
 import { createHandle } from './handle.ts';
 import { createAdminServer } from './observe/admin.ts';
@@ -19,6 +23,7 @@ import { createMetrics, type Metrics } from './observe/metrics.ts';
 import { createOutbound } from './oidc/outbound.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
 import { createRelyingParty } from './oidc/relying-party.ts';
+import { createServiceToken } from './oidc/service-token.ts';
 import { createRoutes } from './routing/routes.ts';
 import { createListener } from './server/listen.ts';
 import { createClientOf, createOrigins } from './server/origin.ts';
@@ -90,6 +95,7 @@ export async function createGateway(
       await checkDescriptors({ connections: limits.connections, log: shared.log, readLimits });
       // Before anybody needs them; failures are logged where they happen.
       for (const issuer of new Set([signIn.provider, signIn.authorizationServer])) issuer.warmUp();
+      signIn.serviceToken?.warmUp();
       return urls;
     },
     stop: async () => {
@@ -155,7 +161,9 @@ function createSignIn(shared: Shared) {
   const store = createStore(shared, seal);
   const kept = { provider, outbound, store, revocations, cookies };
   const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
-  return { ...kept, authorizationServer, relyingParty };
+  const { serviceApp: app } = config;
+  const serviceToken = app && createServiceToken({ app, provider: authorizationServer, outbound, now, log });
+  return { ...kept, authorizationServer, relyingParty, serviceToken };
 }
 
 type SignIn = ReturnType<typeof createSignIn>;
@@ -245,6 +253,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     credentialNames: { flyteHeaders, sessionCookie: cookies.sessionName },
     origins: createOrigins(authorizedUris),
   };
+  const assertionKeys = createAssertionKeys(config.assertionKeys);
   const { provider, authorizationServer, relyingParty } = signIn;
   const handler = createHandle({
     ...common,
@@ -252,12 +261,19 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
       ...shared,
       ...common,
       identityHeaders,
+      assertionKeys,
       clearSession,
       provider,
       authorizationServer,
       relyingParty,
     }),
-    identityHeaders: onceForIdentity(identityHeaders),
+    tell: createTell({
+      upstreams: config.upstreams,
+      identityHeaders,
+      assert: createAssert({ issuer: config.server.publicUrl, keys: assertionKeys, now: shared.now, log }),
+      serviceToken: signIn.serviceToken?.get ?? noServiceApp,
+      now: shared.now,
+    }),
     clientOf: createClientOf(config.server.trustedProxies),
     findRoute: createRoutes(config.routes),
     forward: forward.forward,
@@ -266,6 +282,11 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     requestLog: config.log.requests ? log : undefined,
   });
   return { forward, handler };
+}
+
+/** The settings see to it that whoever needs a service app has one. */
+async function noServiceApp(): Promise<string> {
+  throw new Failure('internal', 'an upstream is sent the token of a service app that there is none of');
 }
 
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {

@@ -1,4 +1,5 @@
 import type { Identity } from '../authenticate/identity.ts';
+import type { Secret } from '../config/secret.ts';
 import type { Millis } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 
@@ -13,6 +14,8 @@ export type Decision =
       readonly until: Millis;
       /** The session changed: this cookie value replaces the one that came. */
       readonly renewedCookie?: string;
+      /** See `Authentication`. */
+      readonly accessToken?: Secret;
     }
   | {
       readonly kind: 'sign-in';

@@ -126,7 +126,7 @@ function toDecision(authentication: Authentication, rule: Rule, needs: DecisionN
 }
 
 function judgeProven(proven: Extract<Authentication, { kind: 'proven' }>, rule: Rule, needs: DecisionNeeds): Decision {
-  const { identity, renewedCookie } = proven;
+  const { identity, renewedCookie, accessToken } = proven;
   const verdict = judge(identity, rule);
   if (verdict.kind === 'deny') {
     const { clientId, scopes } = identity;
@@ -140,7 +140,13 @@ function judgeProven(proven: Extract<Authentication, { kind: 'proven' }>, rule: 
     return { kind: 'deny', why: verdict.why };
   }
   const until = Math.min(proven.until, needs.now() + needs.cache.maxAgeMs);
-  return { kind: 'allow', identity, until, ...(renewedCookie === undefined ? {} : { renewedCookie }) };
+  return {
+    kind: 'allow',
+    identity,
+    until,
+    ...(renewedCookie === undefined ? {} : { renewedCookie }),
+    ...(accessToken === undefined ? {} : { accessToken }),
+  };
 }
 
 function count(decision: Decision, needs: DecisionNeeds): Decision {

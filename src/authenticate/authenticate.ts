@@ -1,3 +1,4 @@
+import type { Secret } from '../config/secret.ts';
 import type { Millis } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 import type { Session } from '../session/session.ts';
@@ -11,6 +12,11 @@ export type Authentication =
       readonly identity: Identity;
       readonly until: Millis;
       readonly renewedCookie?: string;
+      /**
+       * A token that speaks for the caller at services behind and is alive at least until `until`; only where it is another
+       * than the credential itself: that of a browser session, or what an API key was exchanged for.
+       */
+      readonly accessToken?: Secret;
     }
   | {
       readonly kind: 'rejected';

@@ -79,7 +79,7 @@ function* checkCookies({ server, auth }: SettingsDraft): Iterable<Mistake> {
   }
 }
 
-function* checkIssuers({ auth }: SettingsDraft): Iterable<Mistake> {
+function* checkIssuers({ auth, serviceApp }: SettingsDraft): Iterable<Mistake> {
   if (auth.allowHttpIssuer !== false) return;
   const { openId } = auth.userAuth;
   const external = auth.appAuth.externalAuthServer;
@@ -88,11 +88,12 @@ function* checkIssuers({ auth }: SettingsDraft): Iterable<Mistake> {
     [['auth', 'userAuth', 'openId', 'issuerUrl'], openId.issuerUrl],
     [['auth', 'appAuth', 'externalAuthServer', 'baseUrl'], external.baseUrl],
     [['auth', 'appAuth', 'externalAuthServer', 'metadataUrl'], external.metadataUrl],
+    [['serviceApp', 'tokenUrl'], serviceApp.tokenUrl],
   ];
   for (const [path, url] of urls) {
     if (!url || !/^http:/i.test(url) || isLoopback(new URL(url).hostname)) continue;
     const hint =
-      'whoever controls the network would then say who is who; to accept that, set auth.allowHttpIssuer: true';
+      'whoever controls the network would then say who is who, and read secrets; to accept that, set auth.allowHttpIssuer: true';
     yield { path, expected: 'https:, or http: on a loopback host', found: url, hint };
   }
 }

@@ -3,11 +3,13 @@ import { hidden, optional, type Setting, section } from './setting.ts';
 import { parseExactUrl, parseMetadataUrl, parseNativeRedirect, parseOrigin, parseReturnTo } from './urls.ts';
 import { type Parsed, parseCredentialHeader } from './values.ts';
 
-/** What secret files are called where the settings don't say; flyteadmin's names. */
+/** What secret files are called where the settings don't say; flyteadmin's names, but for the last. */
 export const secretNames = {
   client: 'oidc_client_secret',
   hash: 'cookie_hash_key',
   block: 'cookie_block_key',
+  serviceApp: 'client_secret',
+  assertion: 'assertion_key',
 } as const;
 
 const issuerUrl = 'the URL of an identity provider, such as https://idp.example.com/oauth2/default';

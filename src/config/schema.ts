@@ -1,6 +1,7 @@
 import { address, choice, count, duration, flag, line, listOf, mustBe, parsed, size } from './rows.ts';
 import { authFields } from './schema-auth.ts';
 import { limits } from './schema-limits.ts';
+import { serviceApp } from './schema-service-app.ts';
 import { upstreamSection } from './schema-upstream.ts';
 import { type Draft, named, optional, rows, type Settled, section } from './setting.ts';
 import { parseOrigin } from './urls.ts';
@@ -204,6 +205,7 @@ export const schema = section('The settings of flytegate: one file, no environme
       { default: [], max: 20 },
     ),
   }),
+  serviceApp,
   upstreams: named('The services behind the gateway, by name', { max: 1000, exampleName: 'control-plane' }, upstream),
   routes: rows(
     'Which request goes where: the exact host, else the longest wildcard, else routes for every host; among those the longest path',

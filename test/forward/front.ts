@@ -95,6 +95,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     protocol: 'http',
     targets: [{ host: '127.0.0.1', port: needs.upstream.port ?? 0 }],
     ...usualTimes,
+    identityHeaders: [],
+    upstreamAuthorization: 'verified',
     connectTimeoutMs: 2000,
     headersTimeoutMs: 5000,
     ...needs.upstream,
