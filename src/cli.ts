@@ -45,8 +45,11 @@ function addCommands(program: Command, version: string): void {
   program
     .command('keygen')
     .description('make cookie keys; with --dir, put them first in the key files there')
-    .option('--dir <folder>', 'folder of cookie_hash_key and cookie_block_key')
-    .action(async (options: { dir?: string }) => keygen(options.dir));
+    .option('--dir <folder>', 'folder of the key files')
+    .option('--assertion', 'make a key for identity assertions instead; with --dir, put it last in assertion_key')
+    .action(async ({ dir, assertion }: { dir?: string; assertion?: boolean }) =>
+      assertion ? keygenAssertion(dir) : keygen(dir),
+    );
 }
 
 async function serve(file: string, version: string): Promise<Service> {
@@ -88,6 +91,26 @@ async function keygen(dir: string | undefined): Promise<void> {
     const count = await addKeyPair(dir, pair);
     process.stdout.write(
       `${dir}: cookie_hash_key and cookie_block_key hold ${count} ${count === 1 ? 'key' : 'keys'} now; the first seals, all open\n`,
+    );
+  } catch (cause) {
+    exitWith(cause);
+  }
+}
+
+async function keygenAssertion(dir: string | undefined): Promise<void> {
+  const { addAssertionKey, makeAssertionKey } = await import('./config/assertion-keygen.ts');
+  const pem = makeAssertionKey();
+  if (dir === undefined) {
+    process.stdout.write(pem);
+    process.stderr.write(
+      'Put it in the file assertion_key in secretsDir, or let --dir do it.\nTo rotate, put it below the one that is there, restart every process, and put it first five minutes later.\n',
+    );
+    return;
+  }
+  try {
+    const count = await addAssertionKey(dir, pem);
+    process.stdout.write(
+      `${dir}: assertion_key holds ${count} ${count === 1 ? 'key' : 'keys'} now; the first signs, all are published\n`,
     );
   } catch (cause) {
     exitWith(cause);

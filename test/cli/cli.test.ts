@@ -197,4 +197,19 @@ describe('flytegate keygen', () => {
     assert.match(err, /do not pair: 1 and 0 lines/);
     assert.equal(await readFile(join(dir, 'cookie_block_key'), 'utf8'), '');
   });
+
+  it('prints a key for assertions, or puts it last in its file', async () => {
+    const printed = await flytegate('keygen', '--assertion');
+    assert.match(printed.out, /^-----BEGIN PRIVATE KEY-----\n[^-]+-----END PRIVATE KEY-----\n$/);
+    assert.match(printed.err, /assertion_key in secretsDir/);
+    const { folder } = await folderWith(leastSettings);
+    const dir = join(folder, 'secrets');
+    const [first, second] = [
+      await flytegate('keygen', '--assertion', '--dir', dir),
+      await flytegate('keygen', '--assertion', '--dir', dir),
+    ];
+    assert.match(first.out, /holds 1 key now/);
+    assert.match(second.out, /holds 2 keys now/);
+    assert.equal((await readFile(join(dir, 'assertion_key'), 'utf8')).match(/BEGIN/g)?.length, 2);
+  });
 });
