@@ -4,7 +4,7 @@ import { createAssert } from './access/assertion.ts';
 import { createAssertionKeys } from './access/assertion-keys.ts';
 import { createDecisions, type Decisions } from './access/decisions.ts';
 import { createIdentityHeaders, createIsIdentityHeader } from './access/identity-headers.ts';
-import { createTell } from './access/tell.ts';
+import { bytesBesideIdentity, createTell } from './access/tell.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
 import { createAuthenticateToken } from './authenticate/jwt.ts';
@@ -222,7 +222,8 @@ function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): D
       return proof;
     },
   });
-  return createDecisions({ authenticate, revocations, cache: config.decisionCache, metrics, log, now });
+  const cache = { ...config.decisionCache, besideEach: bytesBesideIdentity(config.upstreams) };
+  return createDecisions({ authenticate, revocations, cache, metrics, log, now });
 }
 
 /** The path of a request, from the handler to the upstreams. */

@@ -13,7 +13,13 @@ import { judge, type Rule } from './policy.ts';
 export interface DecisionNeeds {
   readonly authenticate: Authenticate;
   readonly revocations: Pick<Revocations, 'isRevoked'>;
-  readonly cache: { readonly maxAgeMs: Millis; readonly maxEntries: number; readonly maxBytes: number };
+  readonly cache: {
+    readonly maxAgeMs: Millis;
+    readonly maxEntries: number;
+    readonly maxBytes: number;
+    /** Bytes that are kept beside each identity, elsewhere. */
+    readonly besideEach?: number;
+  };
   readonly metrics: Pick<Metrics, 'decision'>;
   readonly log: Log;
   readonly now: Clock;

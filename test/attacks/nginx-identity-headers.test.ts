@@ -20,6 +20,7 @@ const names = [
   ...['Subject', 'Id', 'Name', 'Email', 'Groups', 'Roles', 'Claim-Groups', 'Claim-Email', 'Claim-Sub'].map(
     (name) => `X-User-${name}`,
   ),
+  'X-Flytegate-Assertion',
   ...['Data', 'Identity', 'Accesstoken'].map((name) => `X-Amzn-Oidc-${name}`),
   ...['User', 'Email', 'Groups', 'Preferred-Username', 'Access-Token'].map((name) => `X-Forwarded-${name}`),
   ...['For', 'Proto', 'Host', 'Port', 'Prefix', 'Server', 'Uri', 'Method'].map((name) => `X-Forwarded-${name}`),
