@@ -24,7 +24,7 @@ export interface Told {
 
 /**
  * What to tell an upstream about a caller who may go on. A promise only where something has to be signed or fetched first.
- * @throws {Failure} (by rejecting) `service_token_failed`; `internal` for an upstream that the settings don't have
+ * @throws {Failure} by rejecting, `service_token_failed`; at once, `internal` for an upstream that the settings don't have
  */
 export type Tell = (upstream: string, admitted: Admitted) => Told | Promise<Told>;
 
