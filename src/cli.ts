@@ -44,9 +44,11 @@ function addCommands(program: Command, version: string): void {
     .action(async (options: { config: string }) => checkConfig(options.config));
   program
     .command('keygen')
-    .description('make cookie keys; with --dir, put them first in the key files there')
+    .description(
+      'make cookie keys; with --dir, put them first in the key files there, and make assertion_key where it is missing',
+    )
     .option('--dir <folder>', 'folder of the key files')
-    .option('--assertion', 'make a key for identity assertions instead; with --dir, put it last in assertion_key')
+    .option('--assertion', 'make a key for identity assertions only; with --dir, put it last in assertion_key')
     .action(async ({ dir, assertion }: { dir?: string; assertion?: boolean }) =>
       assertion ? keygenAssertion(dir) : keygen(dir),
     );
@@ -88,10 +90,12 @@ async function keygen(dir: string | undefined): Promise<void> {
     return;
   }
   try {
+    const { addFirstAssertionKey } = await import('./config/assertion-keygen.ts');
     const count = await addKeyPair(dir, pair);
     process.stdout.write(
       `${dir}: cookie_hash_key and cookie_block_key hold ${count} ${count === 1 ? 'key' : 'keys'} now; the first seals, all open\n`,
     );
+    if (await addFirstAssertionKey(dir)) process.stdout.write(`${dir}: assertion_key holds 1 key now\n`);
   } catch (cause) {
     exitWith(cause);
   }

@@ -29,3 +29,10 @@ export async function addAssertionKey(dir: string, pem: string): Promise<number>
   await replaceFiles(dir, [{ name, text }]);
   return read.keys.length;
 }
+
+/** Makes the first key of a folder whose key file is missing or empty. @returns whether it did */
+export async function addFirstAssertionKey(dir: string): Promise<boolean> {
+  if ((await readKeyText(join(dir, name))).trim() !== '') return false;
+  await addAssertionKey(dir, makeAssertionKey());
+  return true;
+}

@@ -182,7 +182,10 @@ describe('flytegate keygen', () => {
     assert.ok(!second.out.includes(before.trim()));
     const afterwards = await readFile(join(dir, 'cookie_hash_key'), 'utf8');
     assert.equal(afterwards.split('\n').slice(1).join('\n'), before);
-    for (const name of ['cookie_hash_key', 'cookie_block_key'])
+    assert.match(first.out, /assertion_key holds 1 key now/);
+    assert.doesNotMatch(second.out, /assertion_key/);
+    assert.equal((await readFile(join(dir, 'assertion_key'), 'utf8')).match(/BEGIN/g)?.length, 1);
+    for (const name of ['cookie_hash_key', 'cookie_block_key', 'assertion_key'])
       assert.equal((await stat(join(dir, name))).mode & 0o777, 0o600);
     const loaded = await loadConfig(file);
     assert.equal(loaded.kind === 'config' && loaded.config.cookieKeys.length, 2);
