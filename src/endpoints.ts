@@ -88,7 +88,7 @@ function createMe(needs: EndpointNeeds): Endpoint {
       const decision = { kind: 'deny', why: 'origin_refused' } as const;
       return sayWho(needs, meAllowed, asked, { credential, decision });
     }
-    const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
+    const decision = needs.decisions.decide(credential, authenticated, exchange.connection, asked.client.address);
     if (decision instanceof Promise)
       return decision.then((made) => sayWho(needs, meAllowed, asked, { credential, decision: made }));
     return sayWho(needs, meAllowed, asked, { credential, decision });

@@ -4,7 +4,6 @@ import { createDecisions, type Decisions } from './access/decisions.ts';
 import { createIdentityHeaders, createIsIdentityHeader, onceForIdentity } from './access/identity-headers.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
-import { createAuthenticateToken } from './authenticate/jwt.ts';
 import { createAuthenticateSession } from './authenticate/session-authenticate.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
@@ -28,6 +27,7 @@ import { createRevocations } from './session/revocations.ts';
 import { createSeal } from './session/seal.ts';
 import { createCookies } from './session/session-cookie.ts';
 import type { SessionStore } from './session/store.ts';
+import { createAdditionalIssuers, createWaysIn } from './ways-in.ts';
 
 /** The whole gateway: what `flytegate serve` runs. */
 export interface Gateway {
@@ -89,7 +89,7 @@ export async function createGateway(
       const { readLimits = readProcessLimits } = needs;
       await checkDescriptors({ connections: limits.connections, log: shared.log, readLimits });
       // Before anybody needs them; failures are logged where they happen.
-      for (const issuer of new Set([signIn.provider, signIn.authorizationServer])) issuer.warmUp();
+      for (const issuer of issuersOf(signIn)) issuer.warmUp();
       return urls;
     },
     stop: async () => {
@@ -145,6 +145,9 @@ function createSignIn(shared: Shared) {
     ...(auth.caFile !== undefined && { caFile: auth.caFile }),
   });
   const { provider, authorizationServer } = createProviders(shared, outbound);
+  const { retryAttempts, retryDelayMs } = auth.appAuth.externalAuthServer;
+  const asking = { outbound, log, now, retryAttempts, retryDelayMs };
+  const additionalIssuers = createAdditionalIssuers(auth.additionalIssuers, asking);
   const { sameSitePolicy, domain } = auth.userAuth.cookieSetting;
   const sameSite = sameSiteOf(sameSitePolicy);
   const secure = !config.server.security.insecureCookieHeader;
@@ -155,10 +158,14 @@ function createSignIn(shared: Shared) {
   const store = createStore(shared, seal);
   const kept = { provider, outbound, store, revocations, cookies };
   const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
-  return { ...kept, authorizationServer, relyingParty };
+  return { ...kept, authorizationServer, additionalIssuers, relyingParty };
 }
 
 type SignIn = ReturnType<typeof createSignIn>;
+
+function issuersOf({ provider, authorizationServer, additionalIssuers }: SignIn): ReadonlySet<Provider> {
+  return new Set([provider, authorizationServer, ...additionalIssuers.values()]);
+}
 
 /** The issuer of people's sign-ins and the one of access tokens: one object where they are the same. */
 function createProviders(
@@ -195,18 +202,15 @@ function createStore({ config, now, log }: Shared, seal: ReturnType<typeof creat
   }
 }
 
-function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): Decisions {
-  const { revocations, store, relyingParty, authorizationServer } = signIn;
+function createDecider(shared: Shared, signIn: SignIn): Decisions {
+  const { config, log, metrics, now } = shared;
+  const { revocations, store, relyingParty } = signIn;
   const identity = { trustUnverifiedEmail: config.auth.trustUnverifiedEmail, claims: config.identityHeaders.claims };
-  const { authorizedUris } = config.auth;
-  const { allowedAudience } = config.auth.appAuth.externalAuthServer;
-  const { keys } = authorizationServer;
-  const issuer = async () => (await authorizationServer.metadata()).issuer;
   const limits = config.session;
   const { renew } = relyingParty;
   const proveSession = createAuthenticateSession({ store, revocations, renew, limits, identity, log, now });
   const authenticate = createAuthenticate({
-    token: createAuthenticateToken({ keys, issuer, authorizedUris, allowedAudience, identity, log, now }),
+    token: createWaysIn({ ...shared, ...signIn }),
     session: async (cookie) => {
       const proof = await proveSession(cookie);
       const id = proof.kind === 'proven' ? proof.identity.sessionId : undefined;
@@ -214,7 +218,10 @@ function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): D
       return proof;
     },
   });
-  return createDecisions({ authenticate, revocations, cache: config.decisionCache, metrics, log, now });
+  const issuerScopes = new Map(
+    config.auth.additionalIssuers.map(({ issuer, requiredScope }) => [issuer, requiredScope]),
+  );
+  return createDecisions({ authenticate, revocations, issuerScopes, cache: config.decisionCache, metrics, log, now });
 }
 
 /** The path of a request, from the handler to the upstreams. */
@@ -274,7 +281,7 @@ async function readinessOf(state: Readiness['state'], { config }: Shared, signIn
       (await canConnectToAny(upstream.targets, 1000)) ? [] : [`upstream ${upstream.name}`],
     ),
   );
-  const issuers = [...new Set([signIn.provider, signIn.authorizationServer])].flatMap(({ issuer, ready }) => [
+  const issuers = [...issuersOf(signIn)].flatMap(({ issuer, ready }) => [
     ...(ready.metadata ? [] : [`provider ${issuer}`]),
     ...(ready.keys ? [] : [`keys of ${issuer}`]),
   ]);

@@ -87,7 +87,7 @@ function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<v
   if (isOriginRefused({ method, fields, isWebSocket }, credential.kind, needs.origins.has)) {
     return needs.turnAway(exchange, refusalFor('origin_refused'), { path: target.path });
   }
-  const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
+  const decision = needs.decisions.decide(credential, authenticated, exchange.connection, asked.client.address);
   if (decision instanceof Promise)
     return decision.then((made) => act(needs, asked, route, { credential, decision: made }));
   return act(needs, asked, route, { credential, decision });
@@ -100,8 +100,9 @@ interface Judged {
 
 function act(needs: HandleNeeds, asked: Asked, route: Route, { credential, decision }: Judged): void | Promise<void> {
   if (decision.kind === 'allow') {
-    // A session's request may carry an `authorization` that nobody looked at.
-    const bearer = credential.kind === 'bearer' ? credential.token : undefined;
+    // A session's request may carry an `authorization` that nobody looked at; API keys and opaque tokens stay here.
+    const isJwt = credential.kind === 'bearer' && decision.bearer?.kind === 'as-sent';
+    const bearer = isJwt ? credential.token : undefined;
     return pass(needs, asked, route, { allow: decision, bearer });
   }
   return needs.turnAway(asked.exchange, refusalOf(decision), {

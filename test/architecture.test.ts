@@ -17,6 +17,7 @@ const lines: readonly (readonly string[])[] = [
   ['answer', 'forward'],
   ['handle'],
   ['endpoints'],
+  ['ways-in'],
   ['gateway'],
   ['demo'],
   ['cli'],

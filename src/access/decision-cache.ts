@@ -70,5 +70,7 @@ const ENTRY_BYTES = 900;
 
 // The identity once more for the headers that are made of it and kept beside it.
 function sizeOf(decision: Allow): number {
-  return ENTRY_BYTES + 2 * JSON.stringify(decision.identity).length + (decision.renewedCookie?.length ?? 0);
+  const { identity, renewedCookie = '', bearer } = decision;
+  const obtained = bearer?.kind === 'obtained' ? bearer.accessToken.reveal().length : 0;
+  return ENTRY_BYTES + 2 * JSON.stringify(identity).length + renewedCookie.length + obtained;
 }

@@ -1,4 +1,5 @@
 import { checkUpstreams } from './agreement-upstreams.ts';
+import { checkWays } from './agreement-ways.ts';
 import type { Mistake, Path } from './mistake.ts';
 import type { SettingsDraft } from './schema.ts';
 import { isLoopback } from './urls.ts';
@@ -13,6 +14,7 @@ export function findDisagreements(draft: SettingsDraft): readonly Mistake[] {
     ...checkCookies(draft),
     ...checkIssuers(draft),
     ...checkSignIn(draft),
+    ...checkWays(draft),
     ...checkTimes(draft),
     ...checkHeaders(draft),
     ...checkUpstreams(draft),

@@ -87,7 +87,22 @@ function assembleAuth({ server, auth }: Settings, secrets: Secrets, folder: stri
     timeoutMs: auth.timeout,
     userAuth: assembleUserAuth(auth.userAuth, secrets),
     appAuth: assembleAppAuth(auth),
+    apiKeys: auth.apiKeys,
+    ...assembleIntrospection(auth.introspection, secrets),
+    additionalIssuers: auth.additionalIssuers.map(({ jwksUrl, metadataUrl, ...issuer }) => ({
+      ...issuer,
+      ...(jwksUrl && { jwksUrl }),
+      ...(metadataUrl && { metadataUrl }),
+    })),
   };
+}
+
+function assembleIntrospection(
+  { clientId, maxAge, failuresPerAddress, failuresInAll }: Settings['auth']['introspection'],
+  { introspectionSecret: clientSecret }: Secrets,
+): Pick<Config['auth'], 'introspection'> {
+  if (clientId === undefined || clientSecret === undefined) return {};
+  return { introspection: { clientId, clientSecret, maxAgeMs: maxAge, failuresPerAddress, failuresInAll } };
 }
 
 function assembleUserAuth(

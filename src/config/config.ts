@@ -103,6 +103,24 @@ export interface Config {
         };
       };
     };
+    readonly apiKeys: {
+      readonly enabled: boolean;
+      /** Asked for in the exchange. */
+      readonly scopes: readonly string[];
+      /** Failed exchanges within a minute, before further ones are refused. */
+      readonly failuresPerClient: number;
+      readonly failuresPerAddress: number;
+      readonly failuresInAll: number;
+    };
+    /** Absent: opaque tokens are refused. */
+    readonly introspection?: {
+      readonly clientId: string;
+      readonly clientSecret: Secret;
+      readonly maxAgeMs: Millis;
+      readonly failuresPerAddress: number;
+      readonly failuresInAll: number;
+    };
+    readonly additionalIssuers: readonly AdditionalIssuer[];
   };
   /** Base64-decoded key material, one pair per line of the two files; the first seals, all open. At least one. */
   readonly cookieKeys: readonly CookieKey[];
@@ -128,6 +146,18 @@ export interface Config {
   };
   readonly upstreams: Readonly<Record<string, Upstream>>;
   readonly routes: readonly RouteSetting[];
+}
+
+/** An issuer of access tokens besides the first. */
+export interface AdditionalIssuer {
+  /** Exactly as tokens name it. */
+  readonly issuer: string;
+  /** At least one. */
+  readonly audiences: readonly string[];
+  readonly requiredScope: string;
+  /** Where its keys are; absent: its metadata says so. */
+  readonly jwksUrl?: string;
+  readonly metadataUrl?: string;
 }
 
 export interface Address {

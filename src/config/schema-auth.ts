@@ -1,4 +1,5 @@
 import { choice, count, duration, flag, ignored, line, listOf, mustBe, parsed } from './rows.ts';
+import { additionalIssuers, apiKeys, introspection } from './schema-ways.ts';
 import { hidden, optional, type Setting, section } from './setting.ts';
 import { parseExactUrl, parseMetadataUrl, parseNativeRedirect, parseOrigin, parseReturnTo } from './urls.ts';
 import { type Parsed, parseCredentialHeader } from './values.ts';
@@ -253,6 +254,9 @@ export function authFields(file: (doc: string, example: string) => Setting<strin
     timeout: duration({ doc: 'to wait for one answer of the provider', default: '10s', min: '100ms', max: '1m' }),
     userAuth,
     appAuth,
+    apiKeys,
+    introspection,
+    additionalIssuers,
   };
 }
 

@@ -11,6 +11,8 @@ import { Secret } from './secret.ts';
 export interface Secrets {
   /** Absent for a public client. */
   readonly clientSecret?: Secret;
+  /** Of the client that asks about opaque tokens. */
+  readonly introspectionSecret?: Secret;
   readonly cookieKeys: readonly CookieKey[];
 }
 
@@ -30,9 +32,15 @@ export async function readSecrets(
 ): Promise<{ secrets: Secrets; mistakes: readonly Mistake[] }> {
   const mistakes: Mistake[] = [];
   const clientSecret = await readClientSecret(draft, folder, mistakes);
+  const introspectionSecret = await readIntrospectionSecret(draft, folder, mistakes);
   const cookieKeys = await readCookieKeys(draft, folder, mistakes);
   await checkPemFiles(draft, folder, mistakes);
-  return { secrets: { ...(clientSecret && { clientSecret }), cookieKeys }, mistakes };
+  const secrets = {
+    ...(clientSecret && { clientSecret }),
+    ...(introspectionSecret && { introspectionSecret }),
+    cookieKeys,
+  };
+  return { secrets, mistakes };
 }
 
 /** A file that a setting names. */
@@ -56,12 +64,28 @@ async function readClientSecret(
   const named = clientSecretFile
     ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
     : inSecretsDir(draft, folder, { path, name: clientSecretName, hint });
-  const text = named && (await readFileOf(named, maxSecretBytes, mistakes));
+  return named && readSecretLine(named, mistakes);
+}
+
+async function readIntrospectionSecret(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<Secret | undefined> {
+  const { clientSecretFile } = draft.auth.introspection;
+  if (!clientSecretFile) return undefined;
+  const path = ['auth', 'introspection', 'clientSecretFile'];
+  return readSecretLine({ path, file: resolve(folder, clientSecretFile), shown: '', hint: '' }, mistakes);
+}
+
+async function readSecretLine(named: NamedFile, mistakes: Mistake[]): Promise<Secret | undefined> {
+  const { path, hint } = named;
+  const text = await readFileOf(named, maxSecretBytes, mistakes);
   if (text === undefined) return undefined;
   const secret = text.replace(/\r?\n$/, '');
   if (secret !== '' && !/\p{Cc}/u.test(secret)) return new Secret(secret);
   const found = secret === '' ? 'an empty file' : 'several lines or control characters';
-  mistakes.push({ path, expected: 'a file with one line, the client secret', found, hint });
+  mistakes.push({ path, expected: 'a file with one line, the client secret', found, ...(hint && { hint }) });
   return undefined;
 }
 

@@ -99,7 +99,8 @@ export function createClient(needs: {
   };
 }
 
-function configure(
+/** One configuration of openid-client: our clock, our way out, this client. @throws {Failure} `issuer_unreachable` */
+export function configure(
   metadata: ProviderMetadata,
   needs: { outbound: Outbound; clientId: string; clientSecret?: Secret; now: Clock },
   spentMs: Millis = 0,

@@ -84,6 +84,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     signIn: () => undefined,
     signOut: () => undefined,
     renewal: () => undefined,
+    apiKey: () => undefined,
+    introspection: () => undefined,
     upstream: (_name, outcome) => measured.push(outcome),
     watchUpstream: (_name, read) => {
       state = read;

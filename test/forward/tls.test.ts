@@ -178,6 +178,8 @@ describe('an upstream over TLS', () => {
       signIn: nothing,
       signOut: nothing,
       renewal: nothing,
+      apiKey: nothing,
+      introspection: nothing,
     };
     const page = () => Promise.resolve({ contentType: '', body: '' });
     const never = () => false;

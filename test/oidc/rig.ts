@@ -192,6 +192,8 @@ export function createTestMetrics(): Metrics {
     signIn: nothing,
     signOut: nothing,
     renewal: nothing,
+    apiKey: nothing,
+    introspection: nothing,
     upstream: nothing,
     watchUpstream: nothing,
     page: async () => ({ contentType: 'text/plain', body: '' }),
