@@ -1,5 +1,6 @@
 import type { AuthenticateBearer } from './authenticate/authenticate.ts';
 import { type BearerNeeds, createAuthenticateBearer, createProveByIssuer } from './authenticate/bearer.ts';
+import { createEnter, type Enter } from './authenticate/enter.ts';
 import { createAuthenticateApiKey } from './authenticate/exchange-api-key.ts';
 import { createFailedTries, type FailureLimits } from './authenticate/failed-tries.ts';
 import { createAuthenticateOpaque } from './authenticate/introspection.ts';
@@ -89,7 +90,7 @@ function createOpaqueProof(needs: WaysInNeeds, settings: NonNullable<Config['aut
     audiences: audiencesOf({ ...config.auth, ...config.auth.appAuth.externalAuthServer }),
     identity: identityOf(config),
     maxAgeMs,
-    tries: createTries(needs, 'introspection', { address: failuresPerAddress, all: failuresInAll }),
+    enter: createLimits(needs, 'introspection', { address: failuresPerAddress, all: failuresInAll }),
     ...{ metrics, log, now },
   });
 }
@@ -101,13 +102,17 @@ function createApiKeyProof(needs: WaysInNeeds): NonNullable<BearerNeeds['apiKey'
   const optional = audience === undefined ? {} : { audience };
   const obtain = createClientCredentials({ provider, outbound, scopes, now, ...optional });
   const hosts = new Set(config.auth.authorizedUris.map((uri) => new URL(uri).hostname));
-  const tries = createTries(needs, 'api_key', { client, address, all });
-  const { timeoutMs } = config.auth;
-  return (prove) => createAuthenticateApiKey({ obtain, prove, hosts, tries, timeoutMs, metrics, log, now });
+  const enter = createLimits(needs, 'api_key', { client, address, all });
+  return (prove) => createAuthenticateApiKey({ obtain, prove, hosts, enter, metrics, log, now });
 }
 
-function createTries({ log, now }: WaysInNeeds, what: 'api_key' | 'introspection', limits: FailureLimits) {
-  return createFailedTries({ limits, now, onFull: (by) => log.warn(`${what}.limit_reached`, { by }) });
+function createLimits(
+  { config, log, now }: WaysInNeeds,
+  what: 'api_key' | 'introspection',
+  limits: FailureLimits,
+): Enter {
+  const onFull = (by: string) => log.warn(`${what}.limit_reached`, { by });
+  return createEnter({ tries: createFailedTries({ limits, now, onFull }), timeoutMs: config.auth.timeoutMs });
 }
 
 function identityOf({ auth, identityHeaders }: Config) {

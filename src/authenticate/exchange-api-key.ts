@@ -8,7 +8,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { ApiKey } from './api-key.ts';
 import type { Authentication } from './authenticate.ts';
-import type { FailedTries } from './failed-tries.ts';
+import type { Enter } from './enter.ts';
 
 /** What the provider said to a client id and its secret. */
 export type Obtained =
@@ -26,9 +26,7 @@ export interface ApiKeyNeeds {
   readonly prove: (accessToken: string, address: string) => Promise<Authentication>;
   /** Hosts of ours, in lower case, without ports. */
   readonly hosts: ReadonlySet<string>;
-  readonly tries: FailedTries;
-  /** For the longest time that a try waits for others. */
-  readonly timeoutMs: Millis;
+  readonly enter: Enter;
   readonly metrics: Pick<Metrics, 'apiKey'>;
   readonly log: Log;
   readonly now: Clock;
@@ -41,8 +39,6 @@ const MAX_TOKEN_BYTES = 32 * 1024 * 1024;
 const EARLY: Millis = 30_000;
 /** After "not now" keys that never worked are not tried for so long: outages cost no tries, so nothing else slows those down. */
 const REST: Millis = 1000;
-/** Who waits for the tries of others, all together. */
-const MAX_WAITING = 1000;
 
 interface Kept {
   readonly accessToken: Secret;
@@ -87,12 +83,11 @@ function createExchange(
   needs: ApiKeyNeeds,
   { tokens, known }: { tokens: LRUCache<string, Kept>; known: LRUCache<string, true> },
 ): (key: ApiKey, digest: string, address: string) => Promise<Authentication> {
-  const enter = createEntrance(needs);
   let trouble: { readonly cause: Failure; readonly at: Millis } | undefined;
   return async (key, digest, address) => {
     const isKnown = known.has(digest);
     if (!isKnown && trouble && needs.now() - trouble.at < REST) return unavailable(needs, trouble.cause);
-    const entered = await enter({ client: key.clientId, address, isKnown });
+    const entered = await needs.enter({ client: key.clientId, address, isKnown });
     if (entered.kind === 'refused') return limited(needs, entered.by);
     if (entered.kind === 'full')
       return unavailable(needs, new Failure('issuer_unreachable', 'too many exchanges wait'));
@@ -119,36 +114,6 @@ function createExchange(
       return asApp(proof, key, kept);
     } finally {
       entered.end(outcome);
-    }
-  };
-}
-
-type Entered =
-  | { readonly kind: 'go'; readonly end: (outcome: 'succeeded' | 'failed' | 'unknown') => void }
-  | { readonly kind: 'refused'; readonly by: string }
-  | { readonly kind: 'full' };
-
-/** Waits until a try may begin, since others under way could use the limit up: for so long as one of them may take. */
-function createEntrance({ tries, timeoutMs }: ApiKeyNeeds) {
-  let waiting = 0;
-  return async (of: Parameters<FailedTries['begin']>[0]): Promise<Entered> => {
-    let isLate = false;
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(() => {
-      isLate = true;
-      late.resolve();
-    }, timeoutMs);
-    waiting += 1;
-    try {
-      for (;;) {
-        const begun = tries.begin(of);
-        if (begun.kind !== 'wait') return begun;
-        if (isLate || waiting > MAX_WAITING) return { kind: 'full' };
-        await Promise.race([begun.ended, late.promise]);
-      }
-    } finally {
-      waiting -= 1;
-      clearTimeout(timer);
     }
   };
 }

@@ -20,14 +20,18 @@ export type Try =
   /** So many are under way that they could all fail: ask again when one has ended. */
   | { readonly kind: 'wait'; readonly ended: Promise<void> };
 
+/** Who tries. */
+export interface TryOf {
+  /** Absent: no client is named. */
+  readonly client?: string;
+  readonly address: string;
+  /** This very credential worked before: only the limit by address holds for it, so that nobody is locked out by what others guess. */
+  readonly isKnown: boolean;
+}
+
 /** Counts tries that failed; those that succeed, or whose outcome nobody knows, cost nothing. */
 export interface FailedTries {
-  /**
-   * @param of.client  absent: no client is named
-   * @param of.isKnown this very credential worked before: only the limit by address holds for it, so that nobody is locked
-   * out by what others guess
-   */
-  begin(of: { client?: string; address: string; isKnown: boolean }): Try;
+  begin(of: TryOf): Try;
 }
 
 const MINUTE: Millis = 60_000;
@@ -54,7 +58,7 @@ export function createFailedTries(needs: {
   const clients = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
   const addresses = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
   let next = Promise.withResolvers<void>();
-  const bucketsOf = (of: Parameters<FailedTries['begin']>[0]): readonly Bucket[] => [
+  const bucketsOf = (of: TryOf): readonly Bucket[] => [
     bucketIn(addresses, networkOf(of.address), emptyBucket('address', limits.address, now())),
     ...(of.isKnown ? [] : [all]),
     ...(of.isKnown || of.client === undefined || limits.client === undefined

@@ -5,7 +5,7 @@ import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { AuthenticateBearer, Authentication } from './authenticate.ts';
-import type { FailedTries } from './failed-tries.ts';
+import type { Enter } from './enter.ts';
 import type { IdentitySettings } from './identity.ts';
 import { proveClaims, rejectToken } from './token-proof.ts';
 
@@ -22,7 +22,7 @@ export interface IntrospectionNeeds {
   readonly identity: IdentitySettings;
   /** An answer is used for so long at most, and never past `exp`. */
   readonly maxAgeMs: Millis;
-  readonly tries: FailedTries;
+  readonly enter: Enter;
   readonly metrics: Pick<Metrics, 'introspection'>;
   readonly log: Log;
   readonly now: Clock;
@@ -31,8 +31,6 @@ export interface IntrospectionNeeds {
 /** Answers kept, by number and by their JSON's length. */
 const MAX_ANSWERS = 10_000;
 const MAX_BYTES = 32 * 1024 * 1024;
-/** Questions on their way at once; who comes beyond that hears "not now". */
-const MAX_UNDER_WAY = 64;
 
 interface Kept {
   readonly issuer: string;
@@ -49,6 +47,7 @@ interface Kept {
  */
 export function createAuthenticateOpaque(needs: IntrospectionNeeds): AuthenticateBearer {
   const answers = new LRUCache<string, Kept>({ max: MAX_ANSWERS, maxSize: MAX_BYTES });
+  // As many as are under way or wait to be, which has a bound.
   const underWay = new Map<string, Promise<Kept | Authentication>>();
   return async (token, address) => {
     const digest = hash('sha256', token, 'base64url');
@@ -56,7 +55,6 @@ export function createAuthenticateOpaque(needs: IntrospectionNeeds): Authenticat
     if (kept && needs.now() < kept.until) return prove(kept, needs);
     let asking = underWay.get(digest);
     if (!asking) {
-      if (underWay.size >= MAX_UNDER_WAY) return limited(needs, 'all');
       asking = ask(token, address, needs).finally(() => underWay.delete(digest));
       underWay.set(digest, asking);
     }
@@ -68,7 +66,7 @@ export function createAuthenticateOpaque(needs: IntrospectionNeeds): Authenticat
 }
 
 async function ask(token: string, address: string, needs: IntrospectionNeeds): Promise<Kept | Authentication> {
-  const begun = needs.tries.begin({ address, isKnown: false });
+  const begun = await needs.enter({ address, isKnown: false });
   if (begun.kind !== 'go') return limited(needs, begun.kind === 'refused' ? begun.by : 'all');
   let outcome: 'succeeded' | 'failed' | 'unknown' = 'unknown';
   try {
