@@ -47,6 +47,37 @@ function addCommands(program: Command, version: string): void {
     .description('make cookie keys; with --dir, put them first in the key files there')
     .option('--dir <folder>', 'folder of cookie_hash_key and cookie_block_key')
     .action(async (options: { dir?: string }) => keygen(options.dir));
+  addApiKeyCommands(program);
+}
+
+function addApiKeyCommands(program: Command): void {
+  const apiKey = program.command('api-key').description("make and read Flyte's API keys");
+  apiKey
+    .command('create')
+    .description('print the API key of a service app for this control plane; it holds the secret')
+    .requiredOption('--config <file>', 'settings file (YAML)')
+    .requiredOption('--client-id <id>', 'client id of the app at the provider')
+    .requiredOption('--secret-file <file>', 'file that holds its secret, one line')
+    .option('--org <name>', 'organization', '')
+    .action(async (options: { config: string; clientId: string; secretFile: string; org: string }) => {
+      const config = await loadOrExit(options.config);
+      const { createApiKey } = await import('./api-key-command.ts');
+      await createApiKey(config, { ...options, ...terminal() }).catch(exitWith);
+    });
+  apiKey
+    .command('decode')
+    .description('read an API key from standard input and tell what it is for, without its secret')
+    .action(async () => {
+      const { decodeApiKey } = await import('./api-key-command.ts');
+      await decodeApiKey(process.stdin, terminal()).catch(exitWith);
+    });
+}
+
+function terminal() {
+  return {
+    print: (text: string) => void process.stdout.write(text),
+    note: (text: string) => void process.stderr.write(text),
+  };
 }
 
 async function serve(file: string, version: string): Promise<Service> {

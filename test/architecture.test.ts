@@ -20,6 +20,7 @@ const lines: readonly (readonly string[])[] = [
   ['ways-in'],
   ['gateway'],
   ['demo'],
+  ['api-key-command'],
   ['cli'],
 ];
 
