@@ -21,13 +21,11 @@ function* checkIntrospection({ auth }: SettingsDraft): Iterable<Mistake> {
 function* checkIssuers({ auth }: SettingsDraft): Iterable<Mistake> {
   const { openId } = auth.userAuth;
   const seen = new Set([openId.baseUrl, openId.issuerUrl, auth.appAuth.externalAuthServer.baseUrl]);
-  for (const [at, { issuer, audiences, ...urls }] of auth.additionalIssuers.entries()) {
+  for (const [at, { issuer, ...urls }] of auth.additionalIssuers.entries()) {
     const path = ['auth', 'additionalIssuers', at];
     if (issuer !== undefined && seen.has(issuer))
       yield { path: [...path, 'issuer'], expected: 'an issuer that stands nowhere else', found: issuer };
     seen.add(issuer);
-    if (audiences?.length === 0)
-      yield { path: [...path, 'audiences'], expected: 'one audience or more', found: 'an empty list' };
     if (urls.jwksUrl !== undefined && urls.metadataUrl !== undefined)
       yield { path: [...path, 'metadataUrl'], expected: 'jwksUrl or metadataUrl, not both', found: urls.metadataUrl };
     if (auth.allowHttpIssuer === false) yield* checkSchemes(path, { issuer, ...urls });

@@ -79,7 +79,7 @@ export const additionalIssuers = optionalRows(
         expects: 'an audience',
         max: 512,
       }),
-      { default: [], max: 50 },
+      { example: ['https://flyte.example.com'], max: 50 },
     ),
     requiredScope: scope('its tokens must have it', 'all'),
     jwksUrl: optional(
