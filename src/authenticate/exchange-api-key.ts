@@ -8,7 +8,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { ApiKey } from './api-key.ts';
 import type { Authentication } from './authenticate.ts';
-import type { Enter } from './enter.ts';
+import type { Enter, Entered } from './enter.ts';
 
 /** What the provider said to a client id and its secret. */
 export type Obtained =
@@ -35,10 +35,14 @@ export interface ApiKeyNeeds {
 /** Tokens kept at most, and the keys that worked. */
 const MAX_KEYS = 10_000;
 const MAX_TOKEN_BYTES = 32 * 1024 * 1024;
+/** What an entry takes besides its token, estimated. */
+const ENTRY_BYTES = 500;
 /** A token is exchanged anew so long before it dies, or a tenth of what it has left where that is less. */
 const EARLY: Millis = 30_000;
 /** After "not now" keys that never worked are not tried for so long: outages cost no tries, so nothing else slows those down. */
 const REST: Millis = 1000;
+
+const FREE: Entered = { kind: 'go', end: () => undefined };
 
 interface Kept {
   readonly accessToken: Secret;
@@ -87,35 +91,55 @@ function createExchange(
   return async (key, digest, address) => {
     const isKnown = known.has(digest);
     if (!isKnown && trouble && needs.now() - trouble.at < REST) return unavailable(needs, trouble.cause);
-    const entered = await needs.enter({ client: key.clientId, address, isKnown });
+    // Nobody is locked out by what others guess: a key that worked before has a try of its own, until it fails.
+    const entered = isKnown ? FREE : await needs.enter({ client: key.clientId, address });
     if (entered.kind === 'refused') return limited(needs, entered.by);
     if (entered.kind === 'full')
       return unavailable(needs, new Failure('issuer_unreachable', 'too many exchanges wait'));
-    let outcome: 'succeeded' | 'failed' | 'unknown' = 'unknown';
+    let outcome: Exchanged['outcome'] = 'unknown';
     try {
-      const obtained = await needs.obtain(key.clientId, key.clientSecret);
-      trouble = obtained.kind === 'unavailable' ? { cause: obtained.cause, at: needs.now() } : undefined;
-      if (obtained.kind === 'unavailable') return unavailable(needs, obtained.cause);
-      if (obtained.kind === 'refused') {
-        outcome = 'failed';
-        known.delete(digest);
-        return refuse(needs, { error: obtained.error, clientId: key.clientId });
+      const exchanged = await exchangeOnce(key, address, needs);
+      outcome = exchanged.outcome;
+      trouble = exchanged.outcome === 'unknown' ? { cause: exchanged.cause, at: needs.now() } : undefined;
+      if (exchanged.outcome === 'failed') known.delete(digest);
+      if (exchanged.outcome === 'succeeded') {
+        tokens.set(digest, exchanged.kept, { size: exchanged.kept.accessToken.reveal().length + ENTRY_BYTES });
+        known.set(digest, true);
       }
-      const proof = await needs.prove(obtained.accessToken.reveal(), address);
-      // A token that is of no use here costs as much as a wrong secret.
-      outcome = proof.kind === 'rejected' ? 'failed' : 'succeeded';
-      if (proof.kind === 'rejected') return refuse(needs, { error: proof.why, clientId: key.clientId });
-      if (proof.kind === 'unavailable') return unavailable(needs, proof.cause);
-      const kept = { accessToken: obtained.accessToken, until: renewalOf(proof.until, needs.now()) };
-      tokens.set(digest, kept, { size: kept.accessToken.reveal().length + 500 });
-      known.set(digest, true);
-      needs.metrics.apiKey('exchanged');
-      needs.log.info('api_key.exchanged', { clientId: key.clientId, issuer: proof.identity.issuer });
-      return asApp(proof, key, kept);
+      return exchanged.authentication;
     } finally {
       entered.end(outcome);
     }
   };
+}
+
+type Exchanged = { readonly authentication: Authentication } & (
+  | { readonly outcome: 'succeeded'; readonly kept: Kept }
+  | { readonly outcome: 'failed' }
+  | { readonly outcome: 'unknown'; readonly cause: Failure }
+);
+
+async function exchangeOnce(key: ApiKey, address: string, needs: ApiKeyNeeds): Promise<Exchanged> {
+  const { clientId } = key;
+  const couldNotTell = (cause: Failure): Exchanged => ({
+    outcome: 'unknown',
+    cause,
+    authentication: unavailable(needs, cause),
+  });
+  const obtained = await needs.obtain(clientId, key.clientSecret);
+  if (obtained.kind === 'unavailable') return couldNotTell(obtained.cause);
+  if (obtained.kind === 'refused')
+    return { outcome: 'failed', authentication: refuse(needs, { error: obtained.error, clientId }) };
+  const { accessToken } = obtained;
+  const proof = await needs.prove(accessToken.reveal(), address);
+  if (proof.kind === 'unavailable') return couldNotTell(proof.cause);
+  // A token that is of no use here costs as much as a wrong secret.
+  if (proof.kind === 'rejected')
+    return { outcome: 'failed', authentication: refuse(needs, { error: proof.why, clientId }) };
+  const kept = { accessToken, until: renewalOf(proof.until, needs.now()) };
+  needs.metrics.apiKey('exchanged');
+  needs.log.info('api_key.exchanged', { clientId, issuer: proof.identity.issuer });
+  return { outcome: 'succeeded', kept, authentication: asApp(proof, key, kept) };
 }
 
 function renewalOf(until: Millis, now: Millis): Millis {

@@ -25,8 +25,6 @@ export interface TryOf {
   /** Absent: no client is named. */
   readonly client?: string;
   readonly address: string;
-  /** This very credential worked before: only the limit by address holds for it, so that nobody is locked out by what others guess. */
-  readonly isKnown: boolean;
 }
 
 /** Counts tries that failed; those that succeed, or whose outcome nobody knows, cost nothing. */
@@ -60,8 +58,8 @@ export function createFailedTries(needs: {
   let next = Promise.withResolvers<void>();
   const bucketsOf = (of: TryOf): readonly Bucket[] => [
     bucketIn(addresses, networkOf(of.address), emptyBucket('address', limits.address, now())),
-    ...(of.isKnown ? [] : [all]),
-    ...(of.isKnown || of.client === undefined || limits.client === undefined
+    all,
+    ...(of.client === undefined || limits.client === undefined
       ? []
       : [bucketIn(clients, of.client, emptyBucket('client', limits.client, now()))]),
   ];

@@ -66,7 +66,7 @@ export function createAuthenticateOpaque(needs: IntrospectionNeeds): Authenticat
 }
 
 async function ask(token: string, address: string, needs: IntrospectionNeeds): Promise<Kept | Authentication> {
-  const begun = await needs.enter({ address, isKnown: false });
+  const begun = await needs.enter({ address });
   if (begun.kind !== 'go') return limited(needs, begun.kind === 'refused' ? begun.by : 'all');
   let outcome: 'succeeded' | 'failed' | 'unknown' = 'unknown';
   try {

@@ -22,9 +22,9 @@ export const apiKeys = section("Flyte's API keys as bearer tokens: base64 of end
     default: false,
   }),
   scopes: listOf(scope('asked for in the exchange'), { default: ['all'], max: 50 }),
-  failuresPerClient: failures('failed exchanges of one client id; keys that worked before are exempt', 10),
+  failuresPerClient: failures('failed exchanges of one client id; a key that worked before is never held back', 10),
   failuresPerAddress: failures('failed exchanges from one caller’s address (IPv6: its /64)', 20),
-  failuresInAll: failures('failed exchanges in all; keys that worked before are exempt', 100),
+  failuresInAll: failures('failed exchanges in all', 100),
 });
 
 /** Section `auth.introspection`: access tokens that are no JWTs. */

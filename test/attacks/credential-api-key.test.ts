@@ -137,18 +137,31 @@ describe('whoever guesses secrets of API keys', () => {
     assert.equal(rig.provider.calls.token, 5);
   });
 
-  it('locks nobody out whose key has worked before, also when its token is due', async () => {
+  it('locks nobody out whose key has worked before, also from the same address and when its token is due', async () => {
     const rig = await startFakeRig({
       settings: { ...proxied, 'auth.apiKeys.failuresPerClient': 3, 'auth.apiKeys.failuresInAll': 3 },
       behaviour,
     });
     assert.equal(await send(rig, keyOf('ci-app'), '10.1.1.1'), 200);
     rig.move(5 * 60_000);
-    for (let i = 0; i < 10; i++) await send(rig, keyOf('ci-app', `guess-${i}`), `10.0.0.${i}`);
+    for (let i = 0; i < 10; i++) await send(rig, keyOf('ci-app', `guess-${i}`), '10.1.1.1');
     const asked = rig.provider.calls.token;
     assert.equal(await send(rig, keyOf('other-app'), '10.1.1.1'), 401, 'the limit is reached');
     assert.equal(await send(rig, keyOf('ci-app'), '10.1.1.1'), 200);
     assert.equal(rig.provider.calls.token, asked + 1);
+  });
+
+  it('has one try with a key whose secret was changed, and then those of everybody', async () => {
+    const rig = await startFakeRig({ settings: { ...settings, 'auth.apiKeys.failuresPerClient': 1 }, behaviour });
+    assert.equal(await send(rig, keyOf('ci-app')), 200);
+    rig.provider.behaviour.clients = { 'ci-app': 'a new one' };
+    assert.equal(await send(rig, keyOf('ci-app')), 200, 'its token lives on');
+    for (let i = 1; i <= 4; i++) {
+      rig.move(5 * 60_000);
+      assert.equal(await send(rig, keyOf('ci-app', 'guess')), 401);
+      assert.equal(await send(rig, keyOf('ci-app')), 401);
+    }
+    assert.equal(rig.provider.calls.token, 6, 'the first exchange, the last of that key, and one guess each time');
   });
 
   it('costs those nothing who have a good key: as many as there are, at once, from one address', async () => {

@@ -8,7 +8,7 @@ function setUp(limits: { client?: number; address: number; all: number }) {
   const full: string[] = [];
   const tries = createFailedTries({ limits, now: clock.now, onFull: (by) => full.push(by) });
   const once = (outcome: 'succeeded' | 'failed' | 'unknown', of: { client?: string; address?: string } = {}) => {
-    const begun = tries.begin({ address: '10.0.0.1', isKnown: false, ...of });
+    const begun = tries.begin({ address: '10.0.0.1', ...of });
     if (begun.kind === 'go') begun.end(outcome);
     return begun.kind === 'refused' ? begun.by : begun.kind;
   };
@@ -35,20 +35,13 @@ describe('failed tries', () => {
 
   it('wait while those under way could use the limit up, and go on when they have not', async () => {
     const { tries } = setUp({ address: 2, all: 100 });
-    const of = { address: '10.0.0.1', isKnown: false };
+    const of = { address: '10.0.0.1' };
     const [first, second] = [tries.begin(of), tries.begin(of)];
     const third = tries.begin(of);
     assert.ok(first.kind === 'go' && second.kind === 'go' && third.kind === 'wait');
     first.end('succeeded');
     await third.ended;
     assert.equal(tries.begin(of).kind, 'go');
-  });
-
-  it('of a credential that worked before count for its address alone', () => {
-    const { once, tries } = setUp({ client: 1, address: 100, all: 1 });
-    once('failed', { client: 'app' });
-    assert.equal(once('failed', { client: 'app' }), 'all');
-    assert.equal(tries.begin({ client: 'app', address: '10.0.0.2', isKnown: true }).kind, 'go');
   });
 });
 
