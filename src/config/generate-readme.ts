@@ -32,6 +32,8 @@ They come from files and never print. \`secretsDir\` holds them under flyteadmin
 | \`cookie_hash_key\` | base64 keys of 32 bytes or more, one a line |
 | \`cookie_block_key\` | base64 keys of 16, 24 or 32 bytes, paired with the hash keys line by line |
 
+The secret of \`auth.introspection\` has a file of its own, by path.
+
 \`flytegate keygen --dir DIR\` makes the two key files. Run again, it puts a new pair first: the first pair seals, all
 open, so nobody is signed out. Remove the last line of both once \`session.absolute\` has passed.
 `;
