@@ -133,6 +133,9 @@ async function exchangeOnce(key: ApiKey, address: string, needs: ApiKeyNeeds): P
   const { accessToken } = obtained;
   const proof = await needs.prove(accessToken.reveal(), address);
   if (proof.kind === 'unavailable') return couldNotTell(proof.cause);
+  // Fresh from the provider: the key that signed it may be newer than those at hand, or the clocks apart.
+  if (proof.kind === 'rejected' && proof.passing)
+    return couldNotTell(new Failure('keys_unreachable', `the token that was obtained is not good yet: ${proof.why}`));
   // A token that is of no use here costs as much as a wrong secret.
   if (proof.kind === 'rejected')
     return { outcome: 'failed', authentication: refuse(needs, { error: proof.why, clientId }) };

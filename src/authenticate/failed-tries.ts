@@ -33,8 +33,8 @@ export interface FailedTries {
 }
 
 const MINUTE: Millis = 60_000;
-/** Clients and addresses with failures, each: far more than may fail in the minute that they are remembered for. */
-const MAX_BUCKETS = 10_000;
+/** Clients and addresses that are remembered, besides twice as many as may fail in the minute that they are remembered for. */
+const MORE_BUCKETS = 1000;
 
 /** A leaky bucket: what failed, less what has leaked since, and what is under way. */
 interface Bucket {
@@ -53,23 +53,27 @@ export function createFailedTries(needs: {
 }): FailedTries {
   const { limits, now } = needs;
   const all = emptyBucket('all', limits.all, now());
-  const clients = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
-  const addresses = new LRUCache<string, Bucket>({ max: MAX_BUCKETS });
+  const max = 2 * limits.all + MORE_BUCKETS;
+  const clients = new LRUCache<string, Bucket>({ max });
+  const addresses = new LRUCache<string, Bucket>({ max });
   let next = Promise.withResolvers<void>();
-  const bucketsOf = (of: TryOf): readonly Bucket[] => [
-    bucketIn(addresses, networkOf(of.address), emptyBucket('address', limits.address, now())),
-    all,
-    ...(of.client === undefined || limits.client === undefined
+  const bucketsOf = ({ client, address }: TryOf): readonly Place[] => [
+    { bucket: all },
+    placeIn(addresses, networkOf(address), emptyBucket('address', limits.address, now())),
+    ...(client === undefined || limits.client === undefined
       ? []
-      : [bucketIn(clients, of.client, emptyBucket('client', limits.client, now()))]),
+      : [placeIn(clients, client, emptyBucket('client', limits.client, now()))]),
   ];
   return {
     begin: (of) => {
-      const buckets = bucketsOf(of);
+      const places = bucketsOf(of);
+      const buckets = places.map(({ bucket }) => bucket);
       for (const bucket of buckets) leak(bucket, now());
       const full = buckets.find(isFull);
       if (full) return { kind: 'refused', by: full.scope };
       if (buckets.some(isTaken)) return { kind: 'wait', ended: next.promise };
+      // Only now: whoever is refused must not push out what is known of others.
+      for (const { keep } of places) keep?.();
       for (const bucket of buckets) bucket.underWay += 1;
       const end = (outcome: 'succeeded' | 'failed' | 'unknown') => {
         for (const bucket of buckets) {
@@ -91,15 +95,21 @@ function emptyBucket(scope: FailureScope, limit: number, at: Millis): Bucket {
   return { scope, limit, level: 0, at, underWay: 0 };
 }
 
-function bucketIn(buckets: LRUCache<string, Bucket>, name: string, empty: Bucket): Bucket {
-  const known = buckets.get(name);
-  if (known) return known;
-  buckets.set(name, empty);
-  return empty;
+interface Place {
+  readonly bucket: Bucket;
+  /** Remembers it; absent for what always is. */
+  readonly keep?: () => void;
+}
+
+function placeIn(buckets: LRUCache<string, Bucket>, name: string, empty: Bucket): Place {
+  const bucket = buckets.get(name) ?? empty;
+  return { bucket, keep: () => void buckets.set(name, bucket) };
 }
 
 function leak(bucket: Bucket, now: Millis): void {
-  bucket.level = Math.max(0, bucket.level - ((now - bucket.at) * bucket.limit) / MINUTE);
+  // A clock that was set back takes nothing away, and adds nothing.
+  const passed = Math.max(0, now - bucket.at);
+  bucket.level = Math.max(0, bucket.level - (passed * bucket.limit) / MINUTE);
   bucket.at = now;
 }
 

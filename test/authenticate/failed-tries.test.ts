@@ -33,6 +33,22 @@ describe('failed tries', () => {
     for (let i = 0; i < 6; i++) assert.equal(once('failed'), 'go');
   });
 
+  it('are not made fewer by a clock that is set back, nor more', () => {
+    const { once, clock } = setUp({ address: 2, all: 100 });
+    once('failed');
+    clock.advance(-3_600_000);
+    assert.deepEqual([once('failed'), once('failed')], ['go', 'address']);
+  });
+
+  it('of one client are not pushed out by however many others that are refused', () => {
+    const { once, clock } = setUp({ client: 1, address: 1000, all: 3 });
+    for (const client of ['app', 'b', 'c']) assert.equal(once('failed', { client }), 'go');
+    for (let i = 0; i < 5000; i++)
+      assert.equal(once('failed', { client: `other-${i}`, address: `10.0.${i >> 8}.${i & 255}` }), 'all');
+    clock.advance(21_000);
+    assert.equal(once('failed', { client: 'app' }), 'client');
+  });
+
   it('wait while those under way could use the limit up, and go on when they have not', async () => {
     const { tries } = setUp({ address: 2, all: 100 });
     const of = { address: '10.0.0.1' };

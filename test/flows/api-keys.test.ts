@@ -90,6 +90,16 @@ describe('the token of an API key', () => {
     assert.equal((await send(rig, keyOf({ endpoint: 'https://localhost' }))).status, 401);
   });
 
+  it('signed by a key that nobody has seen yet, and nobody may ask for again now, is “could not tell”', async () => {
+    const rig = await startFakeRig({ settings, behaviour });
+    const stranger = await rig.provider.accessToken({}, { kid: 'made-up' });
+    assert.equal((await send(rig, stranger)).status, 401);
+    await rig.provider.rotateKeys({ keepOld: false });
+    assert.equal((await send(rig, keyOf())).status, 503);
+    rig.move(31_000);
+    assert.equal((await send(rig, keyOf())).status, 200);
+  });
+
   it('is an app’s whatever else it says', async () => {
     const rig = await startFakeRig({ settings, behaviour });
     rig.provider.behaviour.accessToken = { sub: '0b1c-object-id', client_id: undefined };
