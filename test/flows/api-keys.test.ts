@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'node:test';
-import { type FakeRig, startFakeRig } from './rig.ts';
+import { type FakeRig, startDemoRig, startFakeRig } from './rig.ts';
 
 const secret = 'S3cr3t-of/the+app==';
 const keyOf = (parts: { endpoint?: string; client?: string; secret?: string; org?: string } = {}) => {
@@ -160,5 +160,17 @@ describe('without auth.apiKeys.enabled', () => {
     assert.equal(answer.status, 401);
     assert.match(answer.one('www-authenticate') ?? '', /invalid_token/);
     assert.equal(rig.provider.calls.token, 0);
+  });
+});
+
+describe('with a certified provider', () => {
+  it('an API key of its service app gets through, and one with another secret does not', async () => {
+    const rig = await startDemoRig({ settings });
+    const { id: client, secret: known } = rig.provider.clients.service;
+    const fields = (guess: string) => ({ authorization: `Bearer ${keyOf({ client, secret: guess })}` });
+    const answer = await rig.ask('/api/v1/whoami', { fields: fields(known) });
+    assert.equal(answer.status, 200);
+    assert.equal(Object(answer.json()['identity'])['x-auth-request-user'], client);
+    assert.equal((await rig.ask('/me', { fields: fields('guess') })).status, 401);
   });
 });
