@@ -9,6 +9,7 @@ import { createAuthenticateSession } from './authenticate/session-authenticate.t
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { createEndpoints } from './endpoints.ts';
+import { createUserInfo } from './flyte/user-info.ts';
 import { createForward } from './forward/forward.ts';
 import { createHandle } from './handle.ts';
 import { createAdminServer } from './observe/admin.ts';
@@ -16,6 +17,7 @@ import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type Log, type LogOutput } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createClient } from './oidc/client.ts';
 import { createOutbound } from './oidc/outbound.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
 import { createRelyingParty } from './oidc/relying-party.ts';
@@ -238,7 +240,9 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
   const maxAgeS = Math.floor(config.session.absoluteMs / 1000);
   const clearSession = cookies.clearSession();
   const identityHeaders = createIdentityHeaders({ claims, log });
+  const turnAway = createTurnAway({ log, metrics, clearSession });
   const common = {
+    turnAway,
     decisions,
     metrics,
     setSession: (value: string) => cookies.setSession(value, maxAgeS),
@@ -256,16 +260,23 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
       provider,
       authorizationServer,
       relyingParty,
+      userInfo: createTellUserInfo(shared, signIn),
     }),
     identityHeaders: onceForIdentity(identityHeaders),
     clientOf: createClientOf(config.server.trustedProxies),
     findRoute: createRoutes(config.routes),
     forward: forward.forward,
     publicUrl: config.server.publicUrl,
-    turnAway: createTurnAway({ log, metrics, clearSession }),
     requestLog: config.log.requests ? log : undefined,
   });
   return { forward, handler };
+}
+
+/** Asks about access tokens where they come from, as the client that Flyte's command line and SDK sign in with. */
+function createTellUserInfo({ config, log, now }: Shared, { authorizationServer, outbound }: SignIn) {
+  const { clientId } = config.auth.appAuth.thirdPartyConfig.flyteClient;
+  const client = createClient({ provider: authorizationServer, outbound, clientId, now });
+  return createUserInfo({ ask: (token, subject) => client.userinfo(token, subject), now, log });
 }
 
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {

@@ -14,7 +14,7 @@ const lines: readonly (readonly string[])[] = [
   ['session'],
   ['oidc', 'authenticate'],
   ['access'],
-  ['answer', 'forward'],
+  ['answer', 'forward', 'flyte'],
   ['handle'],
   ['endpoints'],
   ['gateway'],
