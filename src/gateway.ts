@@ -276,7 +276,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
 function createTellUserInfo({ config, log, now }: Shared, { authorizationServer, outbound }: SignIn) {
   const { clientId } = config.auth.appAuth.thirdPartyConfig.flyteClient;
   const client = createClient({ provider: authorizationServer, outbound, clientId, now });
-  return createUserInfo({ ask: (token, subject) => client.userinfo(token, subject), now, log });
+  return createUserInfo({ ask: (token, subject) => client.userinfo(token, subject), patienceMs: 3000, now, log });
 }
 
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {

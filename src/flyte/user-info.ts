@@ -31,6 +31,8 @@ export interface Asking {
 export interface UserInfoNeeds {
   /** Asks the provider about the bearer of a token; undefined where it has no such endpoint. The answer is about `subject`. */
   readonly ask: (token: string, subject: string) => Promise<RawClaims | undefined>;
+  /** So long a caller waits for the provider; the answer is kept all the same. */
+  readonly patienceMs: Millis;
   readonly now: Clock;
   readonly log: Log;
 }
@@ -39,8 +41,6 @@ export interface UserInfoNeeds {
 const MAX_PROFILES = 10_000;
 /** Questions to the provider under way at once; whoever comes beyond hears what the token says. */
 const MAX_QUESTIONS = 64;
-/** So long a caller waits for the provider; the answer is kept all the same. */
-const PATIENCE_MS: Millis = 3000;
 /** After a failure nobody asks about the same token for so long. */
 const REST_MS: Millis = 60_000;
 
@@ -70,7 +70,7 @@ export function createUserInfo(needs: UserInfoNeeds): (asking: Asking) => Promis
     if (known && known.until > needs.now()) return describe(identity, merge(own, known.profile));
     const shared = underWay.get(key);
     if (!shared && underWay.size >= MAX_QUESTIONS) return describe(identity, own);
-    const told = await inTime(shared ?? askOnce(key, bearer, identity));
+    const told = await inTime(shared ?? askOnce(key, bearer, identity), needs.patienceMs);
     return describe(identity, merge(own, told));
   };
 }
@@ -91,9 +91,9 @@ async function askProvider(
   }
 }
 
-async function inTime(question: Promise<Profile>): Promise<Profile> {
+async function inTime(question: Promise<Profile>, patienceMs: Millis): Promise<Profile> {
   const { promise: late, resolve } = Promise.withResolvers<Profile>();
-  const timer = setTimeout(() => resolve(NOTHING), PATIENCE_MS);
+  const timer = setTimeout(() => resolve(NOTHING), patienceMs);
   try {
     return await Promise.race([question, late]);
   } finally {
