@@ -41,7 +41,8 @@ function addCommands(program: Command, version: string): void {
     .command('check-config')
     .description('tell every mistake in a settings file and its secret files')
     .requiredOption('--config <file>', 'settings file (YAML)')
-    .action(async (options: { config: string }) => checkConfig(options.config));
+    .option('--print', 'show every setting in force, presets and defaults included')
+    .action(async (options: { config: string; print?: true }) => checkConfig(options.config, options.print === true));
   program
     .command('keygen')
     .description('make cookie keys; with --dir, put them first in the key files there')
@@ -65,11 +66,18 @@ async function demo(text: string): Promise<Service> {
   return runDemo({ port });
 }
 
-async function checkConfig(file: string): Promise<void> {
-  const { upstreams, routes, auth } = await loadOrExit(file);
+/** @param print whether the settings in force go to standard output, and the summary to standard error */
+async function checkConfig(file: string, print: boolean): Promise<void> {
+  const { config, effective } = await loadedOrExit(file);
+  const { upstreams, routes, auth } = config;
   const names = Object.keys(upstreams).join(', ');
   const isPublic = routes.filter(({ access }) => access === 'public').length;
-  process.stdout.write(
+  if (print) {
+    const { stringify } = await import('yaml');
+    process.stdout.write(stringify(effective, { lineWidth: 0 }));
+  }
+  const summary = print ? process.stderr : process.stdout;
+  summary.write(
     `ok: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'} (${isPublic} public) to ${names}; sign-in at ${auth.userAuth.openId.baseUrl}\n`,
   );
 }
@@ -95,9 +103,13 @@ async function keygen(dir: string | undefined): Promise<void> {
 }
 
 async function loadOrExit(file: string): Promise<import('./config/config.ts').Config> {
+  return (await loadedOrExit(file)).config;
+}
+
+async function loadedOrExit(file: string): Promise<Extract<import('./config/load.ts').Loaded, { kind: 'config' }>> {
   const { loadConfig } = await import('./config/load.ts');
   const loaded = await loadConfig(file);
-  if (loaded.kind === 'config') return loaded.config;
+  if (loaded.kind === 'config') return loaded;
   const { describeMistakes } = await import('./config/mistake.ts');
   process.stderr.write(describeMistakes(file, loaded.mistakes));
   process.exit(2);

@@ -50,6 +50,8 @@ function describeSection(section: Section<Fields>): Record<string, unknown> {
 
 function isRequired(entry: Entry): boolean {
   if (entry.kind === 'setting') return entry.presence === 'required';
+  // A preset has routes of its own.
+  if (entry.kind === 'rows') return false;
   return entry.kind !== 'section' || Object.values(entry.fields).some(isRequired);
 }
 

@@ -85,6 +85,17 @@ describe('flytegate check-config', () => {
     assert.match(err, /:14: routes\[0\]\.upstream: .*found "nope"/);
   });
 
+  it('--print shows every setting in force on standard output, and no secret', async () => {
+    const preset = leastSettings.replace('control-plane:', 'flyte2:').replace(/routes:[\s\S]*/, 'preset: flyte2\n');
+    const { file } = await folderWith(preset);
+    const { code, out, err } = await flytegate('check-config', '--config', file, '--print');
+    assert.equal(code, 0);
+    assert.equal(err, 'ok: 3 routes (2 public) to flyte2; sign-in at https://idp.example.com/oauth2/default\n');
+    assert.match(out, /^ {2}- path: \/flyteidl2\.$/m);
+    assert.match(out, /^ {2}idle: 8h$/m);
+    assert.doesNotMatch(out, /battery/);
+  });
+
   it('exits 2 when there is no file', async () => {
     const { code, err } = await flytegate('check-config', '--config', '/nowhere/flytegate.yaml');
     assert.equal(code, 2);
