@@ -276,7 +276,8 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
 function createTellUserInfo({ config, log, now }: Shared, { authorizationServer, outbound }: SignIn) {
   const { clientId } = config.auth.appAuth.thirdPartyConfig.flyteClient;
   const client = createClient({ provider: authorizationServer, outbound, clientId, now });
-  return createUserInfo({ ask: (token, subject) => client.userinfo(token, subject), patienceMs: 3000, now, log });
+  const ask = (token: string, subject: string) => client.userinfo(token, subject);
+  return createUserInfo({ issuer: authorizationServer.issuer, ask, patienceMs: 3000, now, log });
 }
 
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {

@@ -29,6 +29,8 @@ export interface Asking {
 }
 
 export interface UserInfoNeeds {
+  /** Whose tokens `ask` may be shown: nobody else is told one. */
+  readonly issuer: string;
   /** Asks the provider about the bearer of a token; undefined where it has no such endpoint. The answer is about `subject`. */
   readonly ask: (token: string, subject: string) => Promise<RawClaims | undefined>;
   /** So long a caller waits for the provider; the answer is kept all the same. */
@@ -64,7 +66,8 @@ export function createUserInfo(needs: UserInfoNeeds): (asking: Asking) => Promis
   };
   return async ({ identity, bearer }) => {
     const own = ownProfile(identity);
-    if (bearer === undefined || identity.kind === 'app' || saysEnough(own)) return describe(identity, own);
+    const isAskedAbout = identity.kind === 'person' && identity.issuer === needs.issuer && !saysEnough(own);
+    if (bearer === undefined || !isAskedAbout) return describe(identity, own);
     const key = digest(bearer);
     const known = profiles.get(key);
     if (known && known.until > needs.now()) return describe(identity, merge(own, known.profile));

@@ -83,12 +83,29 @@ describe('UserInfo of people whose token says little', () => {
   it('says what the token says when the provider takes its time, and keeps its answer all the same', async () => {
     const { promise, resolve } = Promise.withResolvers<Record<string, unknown>>();
     const log = createLogLines().output.log;
-    const tell = createUserInfo({ ask: () => promise, patienceMs: 5, now: () => 0, log });
+    const tell = createUserInfo({ issuer: 'i', ask: () => promise, patienceMs: 5, now: () => 0, log });
     const identity = { issuer: 'i', subject: 'ada', kind: 'person', emailVerified: false, expiresAt: 1 } as const;
     const asking = { identity: { ...identity, groups: [], scopes: [], claims: {} }, bearer: 'token' };
     assert.equal((await tell(asking)).name, '');
     resolve({ sub: 'ada', name: 'Ada' });
     await promise;
     assert.equal((await tell(asking)).name, 'Ada');
+  });
+
+  it('shows no issuer the token of another one', async () => {
+    let shown = 0;
+    const ask = async () => {
+      shown += 1;
+      return { sub: 'ada', name: 'Ada' };
+    };
+    const log = createLogLines().output.log;
+    const tell = createUserInfo({ issuer: 'i', ask, patienceMs: 1000, now: () => 0, log });
+    const identity = { issuer: 'other', subject: 'ada', kind: 'person', emailVerified: false, expiresAt: 1 } as const;
+    const { subject, name } = await tell({
+      identity: { ...identity, groups: [], scopes: [], claims: {} },
+      bearer: 'x',
+    });
+    assert.deepEqual([subject, name], ['ada', '']);
+    assert.equal(shown, 0);
   });
 });
