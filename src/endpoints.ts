@@ -168,7 +168,10 @@ async function answerRpc(needs: EndpointNeeds, method: FlyteMethod, asked: Asked
   if (method.kind === 'unknown')
     return needs.turnAway(exchange, { ...refusalFor('route_unknown'), rpc: 'unimplemented' }, { path });
   const misuse = misuseOf(asked, method.httpMethods);
-  if (misuse) return exchange.send(misuse);
+  if (misuse) {
+    needs.metrics.request('refused');
+    return exchange.send(misuse);
+  }
   const admitted = method.needsIdentity ? await admit(needs, asked) : nobody;
   const call = admitted && (await readCall(needs, asked));
   if (!call) return;
