@@ -66,6 +66,18 @@ describe('readSmallBody', () => {
     assert.equal((await next()).kind, 'lost');
   });
 
+  it('hears of callers that left before anybody read', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { port, next } = await openReader({}, () => promise);
+    const connection = await connectRaw(port);
+    connection.send(post('Content-Length: 5\r\n\r\nhe'));
+    while (port.seen.length === 0) await turn();
+    connection.socket.destroy();
+    while (!port.seen[0]?.isGone) await turn();
+    resolve();
+    assert.equal((await next()).kind, 'lost');
+  });
+
   it('does the same over HTTP/2', async () => {
     const { port, next } = await openReader();
     const session = openSession(port.port);
@@ -80,5 +92,9 @@ describe('readSmallBody', () => {
     assert.deepEqual(await next(), { kind: 'whole', bytes: Buffer.from('hello') });
     send('x'.repeat(100_000));
     assert.equal((await next()).kind, 'too-long');
+    send('he');
+    while (port.seen.length < 3) await turn();
+    session.destroy();
+    assert.equal((await next()).kind, 'lost');
   });
 });
