@@ -41,12 +41,49 @@ function addCommands(program: Command, version: string): void {
     .command('check-config')
     .description('tell every mistake in a settings file and its secret files')
     .requiredOption('--config <file>', 'settings file (YAML)')
-    .action(async (options: { config: string }) => checkConfig(options.config));
+    .option('--print', 'show every setting in force, presets and defaults included')
+    .action(async (options: { config: string; print?: true }) => checkConfig(options.config, options.print === true));
   program
     .command('keygen')
-    .description('make cookie keys; with --dir, put them first in the key files there')
-    .option('--dir <folder>', 'folder of cookie_hash_key and cookie_block_key')
-    .action(async (options: { dir?: string }) => keygen(options.dir));
+    .description(
+      'make cookie keys; with --dir, put them first in the key files there, and make assertion_key where it is missing',
+    )
+    .option('--dir <folder>', 'folder of the key files')
+    .option('--assertion', 'make a key for identity assertions only; with --dir, put it last in assertion_key')
+    .action(async ({ dir, assertion }: { dir?: string; assertion?: boolean }) =>
+      assertion ? keygenAssertion(dir) : keygen(dir),
+    );
+  addApiKeyCommands(program);
+}
+
+function addApiKeyCommands(program: Command): void {
+  const apiKey = program.command('api-key').description("make and read Flyte's API keys");
+  apiKey
+    .command('create')
+    .description('print the API key of a service app for this control plane; it holds the secret')
+    .requiredOption('--config <file>', 'settings file (YAML)')
+    .requiredOption('--client-id <id>', 'client id of the app at the provider')
+    .requiredOption('--secret-file <file>', 'file that holds its secret, one line')
+    .option('--org <name>', 'organization', '')
+    .action(async (options: { config: string; clientId: string; secretFile: string; org: string }) => {
+      const config = await loadOrExit(options.config);
+      const { createApiKey } = await import('./api-key-command.ts');
+      await createApiKey(config, { ...options, ...terminal() }).catch(exitWith);
+    });
+  apiKey
+    .command('decode')
+    .description('read an API key from standard input and tell what it is for, without its secret')
+    .action(async () => {
+      const { decodeApiKey } = await import('./api-key-command.ts');
+      await decodeApiKey(process.stdin, terminal()).catch(exitWith);
+    });
+}
+
+function terminal() {
+  return {
+    print: (text: string) => void process.stdout.write(text),
+    note: (text: string) => void process.stderr.write(text),
+  };
 }
 
 async function serve(file: string, version: string): Promise<Service> {
@@ -65,11 +102,18 @@ async function demo(text: string): Promise<Service> {
   return runDemo({ port });
 }
 
-async function checkConfig(file: string): Promise<void> {
-  const { upstreams, routes, auth } = await loadOrExit(file);
+/** @param print whether the settings in force go to standard output, and the summary to standard error */
+async function checkConfig(file: string, print: boolean): Promise<void> {
+  const { config, effective } = await loadedOrExit(file);
+  const { upstreams, routes, auth } = config;
   const names = Object.keys(upstreams).join(', ');
   const isPublic = routes.filter(({ access }) => access === 'public').length;
-  process.stdout.write(
+  if (print) {
+    const { stringify } = await import('yaml');
+    process.stdout.write(stringify(effective, { lineWidth: 0 }));
+  }
+  const summary = print ? process.stderr : process.stdout;
+  summary.write(
     `ok: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'} (${isPublic} public) to ${names}; sign-in at ${auth.userAuth.openId.baseUrl}\n`,
   );
 }
@@ -85,9 +129,31 @@ async function keygen(dir: string | undefined): Promise<void> {
     return;
   }
   try {
+    const { addFirstAssertionKey } = await import('./config/assertion-keygen.ts');
     const count = await addKeyPair(dir, pair);
     process.stdout.write(
       `${dir}: cookie_hash_key and cookie_block_key hold ${count} ${count === 1 ? 'key' : 'keys'} now; the first seals, all open\n`,
+    );
+    if (await addFirstAssertionKey(dir)) process.stdout.write(`${dir}: assertion_key holds 1 key now\n`);
+  } catch (cause) {
+    exitWith(cause);
+  }
+}
+
+async function keygenAssertion(dir: string | undefined): Promise<void> {
+  const { addAssertionKey, makeAssertionKey } = await import('./config/assertion-keygen.ts');
+  const pem = makeAssertionKey();
+  if (dir === undefined) {
+    process.stdout.write(pem);
+    process.stderr.write(
+      'Put it in the file assertion_key in secretsDir, or let --dir do it.\nTo rotate, put it below the one that is there, restart every process, and put it first five minutes later.\n',
+    );
+    return;
+  }
+  try {
+    const count = await addAssertionKey(dir, pem);
+    process.stdout.write(
+      `${dir}: assertion_key holds ${count} ${count === 1 ? 'key' : 'keys'} now; the first signs, all are published\n`,
     );
   } catch (cause) {
     exitWith(cause);
@@ -95,9 +161,13 @@ async function keygen(dir: string | undefined): Promise<void> {
 }
 
 async function loadOrExit(file: string): Promise<import('./config/config.ts').Config> {
+  return (await loadedOrExit(file)).config;
+}
+
+async function loadedOrExit(file: string): Promise<Extract<import('./config/load.ts').Loaded, { kind: 'config' }>> {
   const { loadConfig } = await import('./config/load.ts');
   const loaded = await loadConfig(file);
-  if (loaded.kind === 'config') return loaded.config;
+  if (loaded.kind === 'config') return loaded;
   const { describeMistakes } = await import('./config/mistake.ts');
   process.stderr.write(describeMistakes(file, loaded.mistakes));
   process.exit(2);

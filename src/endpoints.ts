@@ -1,23 +1,31 @@
+import type { AssertionKeys } from './access/assertion-keys.ts';
 import type { Decision } from './access/decision.ts';
 import type { Decisions } from './access/decisions.ts';
 import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
 import { createMeAllowed, meRefused } from './answer/me.ts';
-import { plainRefusal, refusalFor } from './answer/refusal.ts';
+import { plainRefusal, refusalFor, refusalOf } from './answer/refusal.ts';
 import { showOutcome } from './answer/sign-in.ts';
+import type { TurnAway } from './answer/turn-away.ts';
 import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
 import type { Identity } from './authenticate/identity.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
+import type { Call } from './flyte/answer-call.ts';
+import { publicClientDocument } from './flyte/auth-metadata.ts';
+import { createFlyteServices, type FlyteMethod, maxCallBytes } from './flyte/services.ts';
+import type { Asking, UserInfo } from './flyte/user-info.ts';
 import type { Asked, Endpoint } from './handle.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import type { OidcRequest, Outcome } from './oidc/outcome.ts';
 import type { Provider } from './oidc/provider.ts';
 import type { RelyingParty } from './oidc/relying-party.ts';
+import { callerOf } from './server/caller.ts';
 import type { Reply } from './server/exchange.ts';
 import type { Origins } from './server/origin.ts';
+import { readSmallBody } from './server/small-body.ts';
 
 type Own = Asked & { readonly origin: string };
 type Step = (request: OidcRequest) => Promise<Outcome>;
@@ -30,10 +38,15 @@ export interface EndpointNeeds {
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly setSession: (cookie: string) => string;
   readonly clearSession: string;
+  /** The public keys of what services behind are told signed. */
+  readonly assertionKeys: Pick<AssertionKeys, 'jwks'>;
   readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout'>;
   /** The issuer of people's sign-ins, and the one of access tokens; often the same. */
   readonly provider: Provider;
   readonly authorizationServer: Provider;
+  /** Who somebody is, for Flyte's `UserInfo`. */
+  readonly userInfo: (asking: Asking) => Promise<UserInfo>;
+  readonly turnAway: TurnAway;
   readonly now: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
@@ -41,7 +54,6 @@ export interface EndpointNeeds {
 
 /** Every URL of the gateway's own: an auditor sees all ways in here. They answer on authorized-URI hosts only. */
 export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoint | undefined {
-  const { flyteClient } = needs.config.auth.appAuth.thirdPartyConfig;
   const table = new Map<string, Endpoint>([
     ['/me', createMe(needs)],
     ['/login', page(needs, 'login', needs.relyingParty.login)],
@@ -52,21 +64,15 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
       '/.well-known/oauth-authorization-server',
       document(needs, async () => json(await needs.authorizationServer.metadata())),
     ],
-    [
-      '/config/v1/flyte_client',
-      document(needs, async () =>
-        json({
-          client_id: flyteClient.clientId,
-          redirect_uri: flyteClient.redirectUri,
-          scopes: flyteClient.scopes,
-          authorization_metadata_key: needs.config.auth.grpcAuthorizationHeader,
-          service_http_endpoint: needs.config.server.publicUrl,
-          audience: flyteClient.audience ?? '',
-        }),
-      ),
-    ],
+    ['/.well-known/flytegate/jwks.json', document(needs, async () => jwks(needs.assertionKeys))],
+    ['/config/v1/flyte_client', document(needs, async () => json(publicClientDocument(needs.config)))],
   ]);
-  return (path) => table.get(path);
+  const findMethod = createFlyteServices(needs);
+  return (path) => {
+    const known = table.get(path);
+    const method = known ? undefined : findMethod(path);
+    return method ? (asked) => answerRpc(needs, method, asked) : known;
+  };
 }
 
 /**
@@ -88,7 +94,7 @@ function createMe(needs: EndpointNeeds): Endpoint {
       const decision = { kind: 'deny', why: 'origin_refused' } as const;
       return sayWho(needs, meAllowed, asked, { credential, decision });
     }
-    const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
+    const decision = needs.decisions.decide(credential, authenticated, exchange.connection, asked.client.address);
     if (decision instanceof Promise)
       return decision.then((made) => sayWho(needs, meAllowed, asked, { credential, decision: made }));
     return sayWho(needs, meAllowed, asked, { credential, decision });
@@ -156,6 +162,91 @@ function document(needs: EndpointNeeds, make: () => Promise<Reply>): Endpoint {
   };
 }
 
+/** From the head of a call to the last byte of its body. */
+const CALL_BODY_MS = 10_000;
+
+/** A method of Flyte's own services, in whichever protocol it is called; every no is said in that protocol, too. */
+async function answerRpc(needs: EndpointNeeds, method: FlyteMethod, asked: Asked): Promise<void> {
+  const { exchange, target } = asked;
+  const { path } = target;
+  if (method.kind === 'unknown')
+    return needs.turnAway(exchange, { ...refusalFor('route_unknown'), rpc: 'unimplemented' }, { path });
+  const misuse = misuseOf(asked, method.httpMethods);
+  if (misuse) {
+    needs.metrics.request('refused');
+    return exchange.send(misuse);
+  }
+  const admitted = method.needsIdentity ? await admit(needs, asked) : nobody;
+  const call = admitted && (await readCall(needs, asked));
+  if (!call) return;
+  const answered = await method.answer(call, admitted.asking);
+  if (answered.kind === 'failed') {
+    const { cause } = answered;
+    return needs.turnAway(exchange, refusalOf({ kind: 'unavailable', cause }), { path, cause });
+  }
+  needs.metrics.request('endpoint');
+  const { reply } = answered;
+  const { setCookie } = admitted;
+  exchange.send(setCookie ? { ...reply, fields: [...reply.fields, 'Set-Cookie', setCookie] } : reply);
+}
+
+function misuseOf({ exchange }: Asked, methods: readonly string[]): Reply | undefined {
+  if (!methods.includes(exchange.head.method)) return methodRefused(methods, exchange.id);
+  // gRPC's status stands in trailers, which HTTP/1.1 callers do not read.
+  return callerOf(exchange) === 'grpc' && exchange.head.version !== '2' ? bare(505) : undefined;
+}
+
+/** @returns undefined when the caller was told why not, or is gone */
+async function readCall(needs: EndpointNeeds, { exchange, target }: Asked): Promise<Call | undefined> {
+  const body = await readSmallBody(exchange, { maxBytes: maxCallBytes, timeoutMs: CALL_BODY_MS });
+  switch (body.kind) {
+    case 'whole':
+      return { head: exchange.head, body: body.bytes, id: exchange.id };
+    case 'too-long':
+      needs.turnAway(exchange, refusalFor('body_too_large'), { path: target.path });
+      return undefined;
+    case 'too-late':
+      exchange.send(bare(408));
+      return undefined;
+    case 'lost':
+      return undefined;
+  }
+}
+
+interface Admitted {
+  readonly asking?: Asking;
+  readonly setCookie?: string;
+}
+
+const nobody: Admitted = {};
+
+/** Finds out who asks. @returns undefined for one who was turned away */
+async function admit(needs: EndpointNeeds, { exchange, target }: Asked): Promise<Admitted | undefined> {
+  const { fields, method } = exchange.head;
+  const { path } = target;
+  const credential = readCredential(fields, needs.credentialNames);
+  if (credential.kind === 'refused' && credential.status === 400) {
+    needs.turnAway(exchange, refusalFor(credential.why), { path });
+    return undefined;
+  }
+  if (isOriginRefused({ method, fields, isWebSocket: false }, credential.kind, needs.origins.has)) {
+    needs.turnAway(exchange, refusalFor('origin_refused'), { path });
+    return undefined;
+  }
+  const decision = await needs.decisions.decide(credential, authenticated, exchange.connection);
+  if (decision.kind !== 'allow') {
+    const cause = decision.kind === 'unavailable' ? { cause: decision.cause } : {};
+    needs.turnAway(exchange, refusalOf(decision), { path, ...cause });
+    return undefined;
+  }
+  const bearer = credential.kind === 'bearer' ? credential.token : undefined;
+  const renewed = decision.renewedCookie;
+  return {
+    asking: { identity: decision.identity, bearer },
+    ...(renewed !== undefined && { setCookie: needs.setSession(renewed) }),
+  };
+}
+
 function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
   const { fields, method } = exchange.head;
   const optional = (name: keyof OidcRequest, value: string | undefined) =>
@@ -190,6 +281,15 @@ function json(content: object): Reply {
     fields: ['Content-Type', 'application/json', ...documentFields],
     body: JSON.stringify(content),
   };
+}
+
+/** What verifiers may keep for five minutes: a new key is published so long before it signs. */
+function jwks({ jwks }: EndpointNeeds['assertionKeys']): Reply {
+  return { ...json(jwks), fields: ['Content-Type', 'application/json', 'Cache-Control', 'public, max-age=300'] };
+}
+
+function bare(status: number): Reply {
+  return { status, fields: documentFields };
 }
 
 function methodRefused(methods: readonly string[], id: string): Reply {

@@ -20,6 +20,8 @@ export const failureCodes = {
   credential_missing: 'no credential came with the request',
   token_malformed: 'the bearer token is not a well-formed access token',
   token_untrusted: 'the bearer token is not signed by a trusted issuer for this audience',
+  api_key_refused: 'the API key is not accepted: another host’s, or the provider refused its client or secret',
+  api_key_limited: 'too many API keys failed lately, of that client, from that address or in all: nothing was asked',
   token_expired: 'the bearer token is past its expiry, or not valid yet: compare the clocks',
   session_unreadable: 'the session cookie could not be opened (another key, damaged, or sent twice)',
   session_expired: 'the session reached its idle or absolute limit, or could no longer be renewed',
@@ -30,8 +32,10 @@ export const failureCodes = {
   // Could not tell
   issuer_unreachable: 'the identity provider did not answer, or not with what its standard promises',
   keys_unreachable: "the issuer's signing keys could not be fetched and none are cached",
+  introspection_limited: 'too many unknown opaque tokens came lately, from that address or in all: nothing was asked',
   renewal_failed: 'the session is due for renewal and the provider could not be asked',
   store_unreachable: 'the session store did not answer',
+  service_token_failed: "the gateway's own service app got no token to send to the service behind",
   // Signing in and out
   redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
   login_state_missing:

@@ -1,14 +1,18 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAssert } from './access/assertion.ts';
+import { createAssertionKeys } from './access/assertion-keys.ts';
 import { createDecisions, type Decisions } from './access/decisions.ts';
-import { createIdentityHeaders, createIsIdentityHeader, onceForIdentity } from './access/identity-headers.ts';
+import { createIdentityHeaders, createIsIdentityHeader } from './access/identity-headers.ts';
+import { bytesBesideIdentity, createTell } from './access/tell.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
-import { createAuthenticateToken } from './authenticate/jwt.ts';
 import { createAuthenticateSession } from './authenticate/session-authenticate.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { createEndpoints } from './endpoints.ts';
+import { Failure } from './failure.ts';
+import { createUserInfo } from './flyte/user-info.ts';
 import { createForward } from './forward/forward.ts';
 import { createHandle } from './handle.ts';
 import { createAdminServer } from './observe/admin.ts';
@@ -16,9 +20,11 @@ import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type Log, type LogOutput } from './observe/log.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
+import { createClient } from './oidc/client.ts';
 import { createOutbound } from './oidc/outbound.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
 import { createRelyingParty } from './oidc/relying-party.ts';
+import { createServiceToken } from './oidc/service-token.ts';
 import { createRoutes } from './routing/routes.ts';
 import { createListener } from './server/listen.ts';
 import { createClientOf, createOrigins } from './server/origin.ts';
@@ -28,6 +34,7 @@ import { createRevocations } from './session/revocations.ts';
 import { createSeal } from './session/seal.ts';
 import { createCookies } from './session/session-cookie.ts';
 import type { SessionStore } from './session/store.ts';
+import { createAdditionalIssuers, createWaysIn } from './ways-in.ts';
 
 /** The whole gateway: what `flytegate serve` runs. */
 export interface Gateway {
@@ -89,7 +96,8 @@ export async function createGateway(
       const { readLimits = readProcessLimits } = needs;
       await checkDescriptors({ connections: limits.connections, log: shared.log, readLimits });
       // Before anybody needs them; failures are logged where they happen.
-      for (const issuer of new Set([signIn.provider, signIn.authorizationServer])) issuer.warmUp();
+      for (const issuer of issuersOf(signIn)) issuer.warmUp();
+      signIn.serviceToken?.warmUp();
       return urls;
     },
     stop: async () => {
@@ -145,6 +153,9 @@ function createSignIn(shared: Shared) {
     ...(auth.caFile !== undefined && { caFile: auth.caFile }),
   });
   const { provider, authorizationServer } = createProviders(shared, outbound);
+  const { retryAttempts, retryDelayMs } = auth.appAuth.externalAuthServer;
+  const asking = { outbound, log, now, retryAttempts, retryDelayMs };
+  const additionalIssuers = createAdditionalIssuers(auth.additionalIssuers, asking);
   const { sameSitePolicy, domain } = auth.userAuth.cookieSetting;
   const sameSite = sameSiteOf(sameSitePolicy);
   const secure = !config.server.security.insecureCookieHeader;
@@ -155,10 +166,16 @@ function createSignIn(shared: Shared) {
   const store = createStore(shared, seal);
   const kept = { provider, outbound, store, revocations, cookies };
   const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
-  return { ...kept, authorizationServer, relyingParty };
+  const { serviceApp: app } = config;
+  const serviceToken = app && createServiceToken({ app, provider: authorizationServer, outbound, now, log });
+  return { ...kept, authorizationServer, additionalIssuers, relyingParty, serviceToken };
 }
 
 type SignIn = ReturnType<typeof createSignIn>;
+
+function issuersOf({ provider, authorizationServer, additionalIssuers }: SignIn): ReadonlySet<Provider> {
+  return new Set([provider, authorizationServer, ...additionalIssuers.values()]);
+}
 
 /** The issuer of people's sign-ins and the one of access tokens: one object where they are the same. */
 function createProviders(
@@ -195,18 +212,15 @@ function createStore({ config, now, log }: Shared, seal: ReturnType<typeof creat
   }
 }
 
-function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): Decisions {
-  const { revocations, store, relyingParty, authorizationServer } = signIn;
+function createDecider(shared: Shared, signIn: SignIn): Decisions {
+  const { config, log, metrics, now } = shared;
+  const { revocations, store, relyingParty } = signIn;
   const identity = { trustUnverifiedEmail: config.auth.trustUnverifiedEmail, claims: config.identityHeaders.claims };
-  const { authorizedUris } = config.auth;
-  const { allowedAudience } = config.auth.appAuth.externalAuthServer;
-  const { keys } = authorizationServer;
-  const issuer = async () => (await authorizationServer.metadata()).issuer;
   const limits = config.session;
   const { renew } = relyingParty;
   const proveSession = createAuthenticateSession({ store, revocations, renew, limits, identity, log, now });
   const authenticate = createAuthenticate({
-    token: createAuthenticateToken({ keys, issuer, authorizedUris, allowedAudience, identity, log, now }),
+    token: createWaysIn({ ...shared, ...signIn }),
     session: async (cookie) => {
       const proof = await proveSession(cookie);
       const id = proof.kind === 'proven' ? proof.identity.sessionId : undefined;
@@ -214,7 +228,11 @@ function createDecider({ config, log, metrics, now }: Shared, signIn: SignIn): D
       return proof;
     },
   });
-  return createDecisions({ authenticate, revocations, cache: config.decisionCache, metrics, log, now });
+  const cache = { ...config.decisionCache, besideEach: bytesBesideIdentity(config.upstreams) };
+  const issuerScopes = new Map(
+    config.auth.additionalIssuers.map(({ issuer, requiredScope }) => [issuer, requiredScope]),
+  );
+  return createDecisions({ authenticate, revocations, issuerScopes, cache, metrics, log, now });
 }
 
 /** The path of a request, from the handler to the upstreams. */
@@ -238,13 +256,16 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
   const maxAgeS = Math.floor(config.session.absoluteMs / 1000);
   const clearSession = cookies.clearSession();
   const identityHeaders = createIdentityHeaders({ claims, log });
+  const turnAway = createTurnAway({ log, metrics, clearSession });
   const common = {
+    turnAway,
     decisions,
     metrics,
     setSession: (value: string) => cookies.setSession(value, maxAgeS),
     credentialNames: { flyteHeaders, sessionCookie: cookies.sessionName },
     origins: createOrigins(authorizedUris),
   };
+  const assertionKeys = createAssertionKeys(config.assertionKeys);
   const { provider, authorizationServer, relyingParty } = signIn;
   const handler = createHandle({
     ...common,
@@ -252,20 +273,40 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
       ...shared,
       ...common,
       identityHeaders,
+      assertionKeys,
       clearSession,
       provider,
       authorizationServer,
       relyingParty,
+      userInfo: createTellUserInfo(shared, signIn),
     }),
-    identityHeaders: onceForIdentity(identityHeaders),
+    tell: createTell({
+      upstreams: config.upstreams,
+      identityHeaders,
+      assert: createAssert({ issuer: config.server.publicUrl, keys: assertionKeys, now: shared.now, log }),
+      serviceToken: signIn.serviceToken?.get ?? noServiceApp,
+      now: shared.now,
+    }),
     clientOf: createClientOf(config.server.trustedProxies),
     findRoute: createRoutes(config.routes),
     forward: forward.forward,
     publicUrl: config.server.publicUrl,
-    turnAway: createTurnAway({ log, metrics, clearSession }),
     requestLog: config.log.requests ? log : undefined,
   });
   return { forward, handler };
+}
+
+/** The settings see to it that whoever needs a service app has one. */
+async function noServiceApp(): Promise<string> {
+  throw new Failure('internal', 'an upstream is sent the token of a service app that there is none of');
+}
+
+/** Asks about access tokens where they come from, as the client that Flyte's command line and SDK sign in with. */
+function createTellUserInfo({ config, log, now }: Shared, { authorizationServer, outbound }: SignIn) {
+  const { clientId } = config.auth.appAuth.thirdPartyConfig.flyteClient;
+  const client = createClient({ provider: authorizationServer, outbound, clientId, now });
+  const ask = (token: string, subject: string) => client.userinfo(token, subject);
+  return createUserInfo({ issuer: authorizationServer.issuer, ask, patienceMs: 3000, now, log });
 }
 
 async function readinessOf(state: Readiness['state'], { config }: Shared, signIn: SignIn): Promise<Readiness> {
@@ -274,7 +315,7 @@ async function readinessOf(state: Readiness['state'], { config }: Shared, signIn
       (await canConnectToAny(upstream.targets, 1000)) ? [] : [`upstream ${upstream.name}`],
     ),
   );
-  const issuers = [...new Set([signIn.provider, signIn.authorizationServer])].flatMap(({ issuer, ready }) => [
+  const issuers = [...issuersOf(signIn)].flatMap(({ issuer, ready }) => [
     ...(ready.metadata ? [] : [`provider ${issuer}`]),
     ...(ready.keys ? [] : [`keys of ${issuer}`]),
   ]);

@@ -3,10 +3,12 @@ import type { Decisions } from './access/decisions.ts';
 import { onceForIdentity } from './access/identity-headers.ts';
 import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
+import type { Admitted, Tell, Told } from './access/tell.ts';
 import { refusalFor, refusalOf } from './answer/refusal.ts';
 import type { TurnAway } from './answer/turn-away.ts';
 import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
 import type { Identity } from './authenticate/identity.ts';
+import { Failure } from './failure.ts';
 import type { Forward, Forwarded, ForwardPlan } from './forward/forward.ts';
 import { pathFact, personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
@@ -29,8 +31,6 @@ export interface Asked {
 /** One of the gateway's own URLs. */
 export type Endpoint = (asked: Asked & { readonly origin: string }) => void | Promise<void>;
 
-type Allow = Extract<Decision, { kind: 'allow' }>;
-
 export interface HandleNeeds {
   readonly clientOf: (head: RequestHead) => Client;
   readonly origins: Origins;
@@ -39,7 +39,7 @@ export interface HandleNeeds {
   readonly findRoute: FindRoute;
   readonly credentialNames: CredentialNames;
   readonly decisions: Decisions;
-  readonly identityHeaders: (identity: Identity) => readonly string[];
+  readonly tell: Tell;
   readonly forward: Forward;
   /** The whole Set-Cookie value for a renewed session. */
   readonly setSession: (cookie: string) => string;
@@ -87,7 +87,7 @@ function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<v
   if (isOriginRefused({ method, fields, isWebSocket }, credential.kind, needs.origins.has)) {
     return needs.turnAway(exchange, refusalFor('origin_refused'), { path: target.path });
   }
-  const decision = needs.decisions.decide(credential, authenticated, exchange.connection);
+  const decision = needs.decisions.decide(credential, authenticated, exchange.connection, asked.client.address);
   if (decision instanceof Promise)
     return decision.then((made) => act(needs, asked, route, { credential, decision: made }));
   return act(needs, asked, route, { credential, decision });
@@ -100,8 +100,9 @@ interface Judged {
 
 function act(needs: HandleNeeds, asked: Asked, route: Route, { credential, decision }: Judged): void | Promise<void> {
   if (decision.kind === 'allow') {
-    // A session's request may carry an `authorization` that nobody looked at.
-    const bearer = credential.kind === 'bearer' ? credential.token : undefined;
+    // A session's request may carry an `authorization` that nobody looked at; API keys and opaque tokens stay here.
+    const isJwt = credential.kind === 'bearer' && decision.bearer?.kind === 'as-sent';
+    const bearer = isJwt ? credential.token : undefined;
     return pass(needs, asked, route, { allow: decision, bearer });
   }
   return needs.turnAway(asked.exchange, refusalOf(decision), {
@@ -111,37 +112,52 @@ function act(needs: HandleNeeds, asked: Asked, route: Route, { credential, decis
   });
 }
 
-/** Who may go on, and the token that proved it, if it was one. */
-interface Admitted {
-  readonly allow: Allow;
-  readonly bearer: string | undefined;
+/** Said on public routes, where no credential was looked at. */
+const nothing: Told = { identity: [], bearer: undefined, authorization: undefined };
+
+/** @param admitted undefined on a public route */
+function pass(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitted | undefined): Promise<void> {
+  const told = admitted ? needs.tell(route.upstream, admitted) : nothing;
+  if (!(told instanceof Promise)) return send(needs, asked, route, { admitted, told });
+  return told.then(
+    (said) => send(needs, asked, route, { admitted, told: said }),
+    (cause: unknown) => {
+      if (!(cause instanceof Failure)) throw cause;
+      needs.turnAway(asked.exchange, refusalFor(cause.code), { path: asked.target.path, cause });
+    },
+  );
 }
 
-/** @param admitted undefined on a public route, where no credential was looked at */
-function pass(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitted | undefined): Promise<void> {
+interface Sent {
+  readonly admitted: Admitted | undefined;
+  readonly told: Told;
+}
+
+function send(needs: HandleNeeds, asked: Asked, route: Route, sent: Sent): Promise<void> {
   // One promise for a request, not an async function in each room that it passes: they cost as much as the header rules.
-  return needs.forward(asked.exchange, planOf(needs, asked, route, admitted)).then((forwarded) => {
+  return needs.forward(asked.exchange, planOf(needs, asked, route, sent)).then((forwarded) => {
     if (forwarded.kind === 'failed') {
       const { code, cause } = forwarded;
       needs.turnAway(asked.exchange, refusalFor(code), { path: asked.target.path, cause });
       return;
     }
     needs.metrics.request('forwarded');
-    needs.requestLog?.info('request.forwarded', factsOf(asked, route, forwarded, admitted?.allow.identity));
+    needs.requestLog?.info('request.forwarded', factsOf(asked, route, forwarded, sent.admitted?.allow.identity));
   });
 }
 
-function planOf(needs: HandleNeeds, asked: Asked, route: Route, admitted: Admitted | undefined): ForwardPlan {
-  const allow = admitted?.allow;
+function planOf(needs: HandleNeeds, asked: Asked, route: Route, { admitted, told }: Sent): ForwardPlan {
   const plan: ForwardPlan = {
     upstream: route.upstream,
-    identity: allow ? needs.identityHeaders(allow.identity) : [],
-    bearer: admitted?.bearer,
+    identity: told.identity,
+    bearer: told.bearer,
+    authorization: told.authorization,
     isPublic: route.access === 'public',
     maxBodyBytes: route.maxBodyBytes,
     client: asked.client,
   };
-  return allow?.renewedCookie === undefined ? plan : { ...plan, setCookie: needs.setSession(allow.renewedCookie) };
+  const renewed = admitted?.allow.renewedCookie;
+  return renewed === undefined ? plan : { ...plan, setCookie: needs.setSession(renewed) };
 }
 
 /** Where a person signs in to come back here; a way back that is too long to carry is left out. */

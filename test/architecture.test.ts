@@ -14,11 +14,13 @@ const lines: readonly (readonly string[])[] = [
   ['session'],
   ['oidc', 'authenticate'],
   ['access'],
-  ['answer', 'forward'],
+  ['answer', 'forward', 'flyte'],
   ['handle'],
   ['endpoints'],
+  ['ways-in'],
   ['gateway'],
   ['demo'],
+  ['api-key-command'],
   ['cli'],
 ];
 

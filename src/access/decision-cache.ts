@@ -28,9 +28,15 @@ const RENEWED_MS: Millis = 10_000;
  * Two LRU lists, so that garbage never evicts a real decision: allows bounded by number and bytes, noes 1,024 at 10 s.
  *
  * @param needs.maxBytes what keys, entries and identities may take together, estimated
+ * @param needs.besideEach bytes that are kept beside each identity, elsewhere; none where it is left out
  */
-export function createDecisionCache(needs: { maxEntries: number; maxBytes: number; now: Clock }): DecisionCache {
-  const { now } = needs;
+export function createDecisionCache(needs: {
+  maxEntries: number;
+  maxBytes: number;
+  besideEach?: number;
+  now: Clock;
+}): DecisionCache {
+  const { now, besideEach = 0 } = needs;
   const allows = new LRUCache<string, Allow>({ max: needs.maxEntries, maxSize: needs.maxBytes });
   const noes = new LRUCache<string, KeptNo>({ max: MAX_NOES });
   return {
@@ -47,7 +53,7 @@ export function createDecisionCache(needs: { maxEntries: number; maxBytes: numbe
       const isRenewed = decision.renewedCookie !== undefined;
       const kept = isRenewed ? { ...decision, until: Math.min(decision.until, now() + RENEWED_MS) } : decision;
       noes.delete(key);
-      if (now() < kept.until) allows.set(key, kept, { size: sizeOf(kept) });
+      if (now() < kept.until) allows.set(key, kept, { size: sizeOf(kept) + besideEach });
     },
     refuse(key, decision) {
       allows.delete(key);
@@ -70,5 +76,7 @@ const ENTRY_BYTES = 900;
 
 // The identity once more for the headers that are made of it and kept beside it.
 function sizeOf(decision: Allow): number {
-  return ENTRY_BYTES + 2 * JSON.stringify(decision.identity).length + (decision.renewedCookie?.length ?? 0);
+  const { identity, renewedCookie, accessToken } = decision;
+  const kept = (renewedCookie?.length ?? 0) + (accessToken?.reveal().length ?? 0);
+  return ENTRY_BYTES + 2 * JSON.stringify(identity).length + kept;
 }

@@ -1,4 +1,6 @@
+import type { ProvenBearer } from '../authenticate/authenticate.ts';
 import type { Identity } from '../authenticate/identity.ts';
+import type { Secret } from '../config/secret.ts';
 import type { Millis } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 
@@ -13,6 +15,10 @@ export type Decision =
       readonly until: Millis;
       /** The session changed: this cookie value replaces the one that came. */
       readonly renewedCookie?: string;
+      /** See `Authentication`. */
+      readonly accessToken?: Secret;
+      /** What services behind may be given of a bearer's proof; absent: nothing. */
+      readonly bearer?: ProvenBearer;
     }
   | {
       readonly kind: 'sign-in';
@@ -30,6 +36,8 @@ export type SignInReason =
   | 'token_malformed'
   | 'token_untrusted'
   | 'token_expired'
+  | 'api_key_refused'
+  | 'api_key_limited'
   | 'session_unreadable'
   | 'session_expired'
   | 'session_revoked';

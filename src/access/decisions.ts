@@ -1,5 +1,6 @@
 import type { Authenticate, Authentication, Provable } from '../authenticate/authenticate.ts';
 import type { Credential } from '../authenticate/credential.ts';
+import type { Identity } from '../authenticate/identity.ts';
 import type { Clock, Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
@@ -13,7 +14,15 @@ import { judge, type Rule } from './policy.ts';
 export interface DecisionNeeds {
   readonly authenticate: Authenticate;
   readonly revocations: Pick<Revocations, 'isRevoked'>;
-  readonly cache: { readonly maxAgeMs: Millis; readonly maxEntries: number; readonly maxBytes: number };
+  readonly cache: {
+    readonly maxAgeMs: Millis;
+    readonly maxEntries: number;
+    readonly maxBytes: number;
+    /** Bytes that are kept beside each identity, elsewhere. */
+    readonly besideEach?: number;
+  };
+  /** Issuers whose tokens must have another scope than the rule says. */
+  readonly issuerScopes?: ReadonlyMap<string, string>;
   readonly metrics: Pick<Metrics, 'decision'>;
   readonly log: Log;
   readonly now: Clock;
@@ -25,8 +34,9 @@ export interface Decisions {
    * rejects. A request refused with 400 is answered before it comes to a decision; here it is a no like any other.
    *
    * @param connection what the request came in on: its next request most likely brings the same credential
+   * @param address    of the caller, by which failed tries are limited; those without one share a limit
    */
-  decide(credential: Credential, rule: Rule, connection: object): Decision | Promise<Decision>;
+  decide(credential: Credential, rule: Rule, connection: object, address?: string): Decision | Promise<Decision>;
 }
 
 /**
@@ -41,13 +51,13 @@ export function createDecisions(needs: DecisionNeeds): Decisions {
   const keys = createCredentialKeys();
   // Bounded by the requests that are open; every look-up has a deadline of its own, and leaves when it ends.
   const underWay = new Map<string, Promise<Decision>>();
-  const lookUp = (key: string, credential: Provable, rule: Rule): Promise<Decision> => {
-    const decision = proveAndJudge({ key, credential, rule }, needs, cache).finally(() => underWay.delete(key));
-    underWay.set(key, decision);
+  const lookUp = (asked: Asked): Promise<Decision> => {
+    const decision = proveAndJudge(asked, needs, cache).finally(() => underWay.delete(asked.key));
+    underWay.set(asked.key, decision);
     return decision;
   };
   return {
-    decide(credential, rule, connection) {
+    decide(credential, rule, connection, address = '') {
       if (credential.kind === 'none' || credential.kind === 'refused') return count(refuseUnproved(credential), needs);
       const key = keys.of(credential, rule.name, connection);
       const known = cache.get(key);
@@ -59,7 +69,7 @@ export function createDecisions(needs: DecisionNeeds): Decisions {
       }
       const shared = underWay.get(key);
       needs.metrics.decision(shared ? 'hit' : 'miss');
-      return (shared ?? lookUp(key, credential, rule)).then((decision) => count(decision, needs));
+      return (shared ?? lookUp({ key, credential, rule, address })).then((decision) => count(decision, needs));
     },
   };
 }
@@ -86,12 +96,15 @@ function isRevoked(decision: Decision, needs: DecisionNeeds): boolean {
   return needs.revocations.isRevoked(decision.identity.sessionId);
 }
 
-async function proveAndJudge(
-  asked: { key: string; credential: Provable; rule: Rule },
-  needs: DecisionNeeds,
-  cache: DecisionCache,
-): Promise<Decision> {
-  const authentication = await proveSafely(asked.credential, needs.authenticate);
+interface Asked {
+  readonly key: string;
+  readonly credential: Provable;
+  readonly rule: Rule;
+  readonly address: string;
+}
+
+async function proveAndJudge(asked: Asked, needs: DecisionNeeds, cache: DecisionCache): Promise<Decision> {
+  const authentication = await proveSafely(asked, needs.authenticate);
   const decision = toDecision(authentication, asked.rule, needs);
   // A sign-out during the proof wins over it.
   if (isRevoked(decision, needs)) return REVOKED;
@@ -100,9 +113,9 @@ async function proveAndJudge(
   return decision;
 }
 
-async function proveSafely(credential: Provable, authenticate: Authenticate): Promise<Authentication> {
+async function proveSafely({ credential, address }: Asked, authenticate: Authenticate): Promise<Authentication> {
   try {
-    return await authenticate(credential);
+    return await authenticate(credential, address);
   } catch (cause) {
     // Safe: whatever went wrong, nothing was proved, and "could not tell" lets nobody in.
     const failure = cause instanceof Failure ? cause : new Failure('internal', 'the proof itself failed', { cause });
@@ -126,13 +139,15 @@ function toDecision(authentication: Authentication, rule: Rule, needs: DecisionN
 }
 
 function judgeProven(proven: Extract<Authentication, { kind: 'proven' }>, rule: Rule, needs: DecisionNeeds): Decision {
-  const { identity, renewedCookie } = proven;
-  const verdict = judge(identity, rule);
+  const { identity, renewedCookie, bearer } = proven;
+  const accessToken = bearer?.kind === 'obtained' ? bearer.accessToken : proven.accessToken;
+  const verdict = judge(identity, ruleOf(identity, rule, needs));
   if (verdict.kind === 'deny') {
     const { clientId, scopes } = identity;
     needs.log.info('decision.denied', {
       why: verdict.why,
       missing: verdict.missing,
+      issuer: identity.issuer,
       rule: rule.name,
       clientId,
       scopes,
@@ -140,7 +155,20 @@ function judgeProven(proven: Extract<Authentication, { kind: 'proven' }>, rule: 
     return { kind: 'deny', why: verdict.why };
   }
   const until = Math.min(proven.until, needs.now() + needs.cache.maxAgeMs);
-  return { kind: 'allow', identity, until, ...(renewedCookie === undefined ? {} : { renewedCookie }) };
+  return {
+    kind: 'allow',
+    identity,
+    until,
+    ...(renewedCookie === undefined ? {} : { renewedCookie }),
+    ...(accessToken === undefined ? {} : { accessToken }),
+    ...(bearer === undefined ? {} : { bearer }),
+  };
+}
+
+/** The rule of a place as it stands for tokens of an issuer that has a scope of its own. */
+function ruleOf({ issuer, sessionId }: Identity, rule: Rule, { issuerScopes }: DecisionNeeds): Rule {
+  const bearerScope = sessionId === undefined ? issuerScopes?.get(issuer) : undefined;
+  return bearerScope === undefined ? rule : { ...rule, bearerScope };
 }
 
 function count(decision: Decision, needs: DecisionNeeds): Decision {

@@ -1,6 +1,7 @@
-import { LRUCache } from 'lru-cache';
 import type { ClaimValue, Identity } from '../authenticate/identity.ts';
+import type { IdentityMode } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
+import { clearGroups, createWarnOnce, faultOfValue, type Warn } from './tellable.ts';
 
 export { createIsIdentityHeader } from './is-identity-header.ts';
 
@@ -10,27 +11,30 @@ export interface IdentityHeaderSettings {
   readonly log: Log;
 }
 
-/** A longer value is left out: an upstream or nginx would refuse the whole message for it. */
-const MAX_VALUE_BYTES = 1024;
+/** Said where nothing else is: to `/me`'s callers, and to upstreams by default. */
+export const usualModes: readonly IdentityMode[] = ['auth-request', 'flyteadmin'];
+
+/** Makes the header fields of an identity. @param modes which of them; the usual ones where it is left out */
+export type MakeIdentityHeaders = (identity: Identity, modes?: readonly IdentityMode[]) => readonly string[];
 
 /**
  * Makes the headers that tell upstreams who is asking: `X-Auth-Request-User` (the subject), `-Email` (only a verified one),
  * `-Groups` (joined with commas), `-Preferred-Username`, `X-User-Subject`, and `X-User-Claim-<name>` with the claim as JSON,
- * as flyteadmin writes it.
+ * as flyteadmin writes it; for `alb` `X-Amzn-Oidc-Identity` (the subject). What is signed is `assertion.ts`'s.
  *
  * An absent claim is an absent header. So is one that could be misread: with a control character, white space at either end,
  * half a surrogate pair, or over 1 KiB. Groups with a comma or control character are left out one by one. The log says so once per person.
  *
  * @returns flat name, value …; values are the UTF-8 bytes as a latin1 string
  */
-export function createIdentityHeaders(settings: IdentityHeaderSettings): (identity: Identity) => readonly string[] {
+export function createIdentityHeaders(settings: IdentityHeaderSettings): MakeIdentityHeaders {
   const claimHeaders = settings.claims.map((claim) => [`X-User-Claim-${claim.replaceAll('_', '-')}`, claim] as const);
   for (const [, claim] of claimHeaders) {
     if (!NAME.test(claim)) settings.log.warn('identity.claim_unnameable', { claim });
   }
   const nameable = claimHeaders.filter(([, claim]) => NAME.test(claim));
-  const warnOnce = createWarnOnce(settings.log);
-  return (identity) => fieldsOf(identity, nameable, warnOnce);
+  const warn = createWarnOnce(settings.log);
+  return (identity, modes = usualModes) => fieldsOf({ identity, modes, claimHeaders: nameable, warn });
 }
 
 /** Makes something once for an identity, for as long as that is remembered. */
@@ -48,13 +52,14 @@ export function onceForIdentity<Made>(make: (identity: Identity) => Made): (iden
 /** RFC 9110 §5.6.2: what a header name may consist of. */
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 
-type Warn = (identity: Identity, header: string, why: string) => void;
+interface Making {
+  readonly identity: Identity;
+  readonly modes: readonly IdentityMode[];
+  readonly claimHeaders: readonly (readonly [string, string])[];
+  readonly warn: Warn;
+}
 
-function fieldsOf(
-  identity: Identity,
-  claimHeaders: readonly (readonly [string, string])[],
-  warn: Warn,
-): readonly string[] {
+function fieldsOf({ identity, modes, claimHeaders, warn }: Making): readonly string[] {
   const fields: string[] = [];
   const put = (header: string, value: string | undefined) => {
     if (value === undefined || value === '') return;
@@ -64,41 +69,23 @@ function fieldsOf(
     // As long as its bytes is ASCII, which is latin1 as it stands; a copy would be kept for each identity.
     else fields.push(header, bytes.length === value.length ? value : bytes.toString('latin1'));
   };
-  put('X-Auth-Request-User', identity.subject);
-  put('X-Auth-Request-Email', identity.emailVerified ? identity.email : undefined);
-  put('X-Auth-Request-Preferred-Username', identity.preferredUsername);
-  put('X-User-Subject', identity.subject);
-  for (const [header, claim] of claimHeaders) put(header, toJson(identity.claims[claim]));
+  const isAuthRequest = modes.includes('auth-request');
+  if (isAuthRequest) {
+    put('X-Auth-Request-User', identity.subject);
+    put('X-Auth-Request-Email', identity.emailVerified ? identity.email : undefined);
+    put('X-Auth-Request-Preferred-Username', identity.preferredUsername);
+  }
+  if (modes.includes('flyteadmin')) {
+    put('X-User-Subject', identity.subject);
+    for (const [header, claim] of claimHeaders) put(header, toJson(identity.claims[claim]));
+  }
+  if (modes.includes('alb')) put('X-Amzn-Oidc-Identity', identity.subject);
   // Last, as it is the longest: an answer that has no room for all leaves out from the end.
-  put('X-Auth-Request-Groups', joinGroups(identity, warn));
+  const groups = 'X-Auth-Request-Groups';
+  if (isAuthRequest) put(groups, clearGroups(identity, groups, warn).join(','));
   return fields;
-}
-
-function joinGroups(identity: Identity, warn: Warn): string {
-  const clear = identity.groups.filter((group) => group !== '' && !/[,\p{Cc}]/u.test(group) && group === group.trim());
-  if (clear.length < identity.groups.length)
-    warn(identity, 'X-Auth-Request-Groups', 'a group has a comma, control character or white space at an end');
-  return clear.join(',');
 }
 
 function toJson(value: ClaimValue | undefined): string | undefined {
   return value === undefined ? undefined : JSON.stringify(value);
-}
-
-// White space at the ends is lost on the way and control characters end a header: either would name somebody else.
-function faultOfValue(value: string, bytes: number): string | undefined {
-  if (bytes > MAX_VALUE_BYTES) return `over ${MAX_VALUE_BYTES} bytes`;
-  if (/\p{Cc}/u.test(value)) return 'control character';
-  if (value !== value.trim()) return 'white space at an end';
-  return value.isWellFormed() ? undefined : 'half a surrogate pair';
-}
-
-function createWarnOnce(log: Log): Warn {
-  const warned = new LRUCache<string, true>({ max: 1000 });
-  return (identity, header, why) => {
-    const key = JSON.stringify([identity.issuer, identity.subject, header]);
-    if (warned.has(key)) return;
-    warned.set(key, true);
-    log.warn('identity.header_left_out', { header, why });
-  };
 }

@@ -3,6 +3,7 @@ const PREFIXES = [
   'x-auth-request-',
   'x-amzn-oidc-',
   'x-user-',
+  'x-flytegate-',
   'x-forwarded-user',
   'x-forwarded-email',
   'x-forwarded-groups',

@@ -39,6 +39,8 @@ const messages: Partial<Record<FailureCode, string>> = {
   credentials_differ: 'two different bearer tokens came in one request',
   token_malformed: 'the bearer token is not an access token',
   token_untrusted: 'the bearer token is not accepted here',
+  api_key_refused: 'the API key is not accepted here',
+  api_key_limited: 'too many API keys failed lately: try again in a minute',
   token_expired: 'the bearer token has expired or is not valid yet',
   session_unreadable: 'the session is not valid here: sign in again',
   session_expired: 'the session has ended: sign in again',
@@ -49,8 +51,10 @@ const messages: Partial<Record<FailureCode, string>> = {
   // it would throw away good ones in an outage.
   issuer_unreachable: 'the identity provider cannot be reached: try again shortly',
   keys_unreachable: 'the identity provider cannot be reached: try again shortly',
+  introspection_limited: 'too many unknown tokens came lately: try again in a minute',
   renewal_failed: 'the identity provider cannot be reached: try again shortly',
   store_unreachable: 'the session store cannot be reached: try again shortly',
+  service_token_failed: 'the service behind cannot be asked just now: try again shortly',
   upstream_unreachable: 'the service behind cannot be reached: try again shortly',
   upstream_timeout: 'the service behind did not answer in time',
   upstream_broken: 'the service behind broke off its answer',
@@ -67,8 +71,10 @@ const statuses: Partial<Record<FailureCode, readonly [number, RpcCode]>> = {
   origin_refused: [403, 'permission_denied'],
   issuer_unreachable: [503, 'unavailable'],
   keys_unreachable: [503, 'unavailable'],
+  introspection_limited: [503, 'unavailable'],
   renewal_failed: [503, 'unavailable'],
   store_unreachable: [503, 'unavailable'],
+  service_token_failed: [503, 'unavailable'],
   upstream_unreachable: [502, 'unavailable'],
   upstream_timeout: [504, 'deadline_exceeded'],
   upstream_broken: [502, 'unavailable'],
@@ -126,14 +132,14 @@ export function plainRefusal(refusal: Refusal, id: string): Reply {
 }
 
 function isAboutCredentials(code: FailureCode): boolean {
-  return code.startsWith('credential') || code.startsWith('token_') || code.startsWith('session_');
+  return ['credential', 'token_', 'api_key_', 'session_'].some((prefix) => code.startsWith(prefix));
 }
 
 function challengeFor(code: FailureCode, status: number): string | undefined {
   if (code === 'scope_missing') return 'Bearer realm="flyte", error="insufficient_scope", scope="all"';
   if (status !== 401) return undefined;
   // RFC 6750 §3.1: no error code when the request carried no token.
-  return code.startsWith('token_') || code === 'credentials_differ'
+  return ['token_', 'api_key_', 'credentials_differ'].some((prefix) => code.startsWith(prefix))
     ? 'Bearer realm="flyte", error="invalid_token"'
     : 'Bearer realm="flyte"';
 }

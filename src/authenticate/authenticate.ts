@@ -1,3 +1,4 @@
+import type { Secret } from '../config/secret.ts';
 import type { Millis } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 import type { Session } from '../session/session.ts';
@@ -11,6 +12,13 @@ export type Authentication =
       readonly identity: Identity;
       readonly until: Millis;
       readonly renewedCookie?: string;
+      /**
+       * A token that speaks for the caller at services behind and is alive at least until `until`; only where it is another
+       * than the credential itself: that of a browser session, or what an API key was exchanged for.
+       */
+      readonly accessToken?: Secret;
+      /** What services behind may be given of a bearer's proof; absent: nothing. */
+      readonly bearer?: ProvenBearer;
     }
   | {
       readonly kind: 'rejected';
@@ -20,10 +28,19 @@ export type Authentication =
     }
   | { readonly kind: 'unavailable'; readonly cause: Failure };
 
+/** What there is to pass on of a bearer that was proved. An opaque token or an API key itself never is. */
+export type ProvenBearer =
+  /** A JWT whose signature was verified: the very token that came. */
+  | { readonly kind: 'as-sent' }
+  /** The access token that an API key was exchanged for: only for services that are to act for its app. */
+  | { readonly kind: 'obtained'; readonly accessToken: Secret };
+
 export type RejectionReason =
   | 'token_malformed'
   | 'token_untrusted'
   | 'token_expired'
+  | 'api_key_refused'
+  | 'api_key_limited'
   | 'session_unreadable'
   | 'session_expired'
   | 'session_revoked';
@@ -31,7 +48,11 @@ export type RejectionReason =
 /** A credential that proof can be asked about. */
 export type Provable = Extract<Credential, { kind: 'bearer' | 'session' }>;
 
-export type Authenticate = (credential: Provable) => Promise<Authentication>;
+/** @param address of the caller: failed tries are limited by it */
+export type Authenticate = (credential: Provable, address: string) => Promise<Authentication>;
+
+/** The proof of one bearer token. @param address of the caller */
+export type AuthenticateBearer = (token: string, address: string) => Promise<Authentication>;
 
 /** Renews a session once however many ask; given by `oidc/renew.ts`. Never throws. */
 export type Renew = (session: Session) => Promise<Renewal>;
@@ -43,9 +64,9 @@ export type Renewal =
 
 /** Asks each kind of credential's own proof. */
 export function createAuthenticate(needs: {
-  token: (token: string) => Promise<Authentication>;
+  token: AuthenticateBearer;
   session: (cookie: string) => Promise<Authentication>;
 }): Authenticate {
-  return (credential) =>
-    credential.kind === 'bearer' ? needs.token(credential.token) : needs.session(credential.cookie);
+  return (credential, address) =>
+    credential.kind === 'bearer' ? needs.token(credential.token, address) : needs.session(credential.cookie);
 }

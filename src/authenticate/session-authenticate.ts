@@ -1,6 +1,8 @@
+import { Secret } from '../config/secret.ts';
 import type { Clock, Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
+import { isBearerToken } from '../server/bearer-token.ts';
 import { isDueForSeen, nextSeen, type SessionLimits, sessionEnd } from '../session/limits.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Session } from '../session/session.ts';
@@ -142,6 +144,11 @@ function prove(
     kind: 'proven',
     identity: identityOfSession(session, end, identity),
     until: Math.min(end, session.accessExpiresAt, recheckAt),
+    ...tokenOf(session),
   } as const;
   return renewedCookie === undefined ? proven : { ...proven, renewedCookie };
+}
+
+function tokenOf({ accessToken }: Session): { readonly accessToken?: Secret } {
+  return accessToken !== undefined && isBearerToken(accessToken) ? { accessToken: new Secret(accessToken) } : {};
 }

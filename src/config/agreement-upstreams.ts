@@ -2,10 +2,28 @@ import type { Mistake } from './mistake.ts';
 import type { SettingsDraft } from './schema.ts';
 
 /** What is wrong between the settings of each upstream. */
-export function* checkUpstreams({ upstreams }: SettingsDraft): Iterable<Mistake> {
+export function* checkUpstreams(draft: SettingsDraft): Iterable<Mistake> {
+  const { upstreams } = draft;
   for (const [name, upstream] of Object.entries(upstreams)) {
     yield* checkUrls(name, upstream);
     yield* checkTls(name, upstream);
+    yield* checkAuthorization(name, upstream, draft);
+  }
+}
+
+function* checkAuthorization(
+  name: string,
+  { upstreamAuthorization: way }: UpstreamDraft,
+  { session, serviceApp }: SettingsDraft,
+): Iterable<Mistake> {
+  const path = ['upstreams', name, 'upstreamAuthorization'];
+  if (way === 'session-token' && session.store === 'cookie') {
+    const hint = 'a cookie has no room for access tokens: set session.store: memory';
+    yield { path, expected: 'verified, none or service-app with session.store: cookie', found: way, hint };
+  }
+  if (way === 'service-app' && serviceApp.clientId === undefined) {
+    const hint = `upstreams.${name} is sent the token of this app`;
+    yield { path: ['serviceApp', 'clientId'], expected: 'a client id', found: 'nothing', hint };
   }
 }
 

@@ -1,4 +1,5 @@
 import { checkUpstreams } from './agreement-upstreams.ts';
+import { checkWays } from './agreement-ways.ts';
 import type { Mistake, Path } from './mistake.ts';
 import type { SettingsDraft } from './schema.ts';
 import { isLoopback } from './urls.ts';
@@ -13,6 +14,7 @@ export function findDisagreements(draft: SettingsDraft): readonly Mistake[] {
     ...checkCookies(draft),
     ...checkIssuers(draft),
     ...checkSignIn(draft),
+    ...checkWays(draft),
     ...checkTimes(draft),
     ...checkHeaders(draft),
     ...checkUpstreams(draft),
@@ -79,7 +81,7 @@ function* checkCookies({ server, auth }: SettingsDraft): Iterable<Mistake> {
   }
 }
 
-function* checkIssuers({ auth }: SettingsDraft): Iterable<Mistake> {
+function* checkIssuers({ auth, serviceApp }: SettingsDraft): Iterable<Mistake> {
   if (auth.allowHttpIssuer !== false) return;
   const { openId } = auth.userAuth;
   const external = auth.appAuth.externalAuthServer;
@@ -88,11 +90,12 @@ function* checkIssuers({ auth }: SettingsDraft): Iterable<Mistake> {
     [['auth', 'userAuth', 'openId', 'issuerUrl'], openId.issuerUrl],
     [['auth', 'appAuth', 'externalAuthServer', 'baseUrl'], external.baseUrl],
     [['auth', 'appAuth', 'externalAuthServer', 'metadataUrl'], external.metadataUrl],
+    [['serviceApp', 'tokenUrl'], serviceApp.tokenUrl],
   ];
   for (const [path, url] of urls) {
     if (!url || !/^http:/i.test(url) || isLoopback(new URL(url).hostname)) continue;
     const hint =
-      'whoever controls the network would then say who is who; to accept that, set auth.allowHttpIssuer: true';
+      'whoever controls the network would then say who is who, and read secrets; to accept that, set auth.allowHttpIssuer: true';
     yield { path, expected: 'https:, or http: on a loopback host', found: url, hint };
   }
 }

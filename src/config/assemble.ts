@@ -16,6 +16,7 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
     log,
     auth: assembleAuth(settings, secrets, folder),
     cookieKeys: secrets.cookieKeys,
+    assertionKeys: secrets.assertionKeys,
     session: {
       idleMs: session.idle,
       absoluteMs: session.absolute,
@@ -29,6 +30,7 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       outsideMs: decisionCache.outside,
     },
     identityHeaders,
+    ...assembleServiceApp(settings, secrets),
     upstreams: Object.fromEntries(
       Object.entries(settings.upstreams).map(([name, upstream]) => [name, assembleUpstream(name, upstream, folder)]),
     ),
@@ -38,6 +40,15 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       ...(maxBody !== undefined && { maxBodyBytes: maxBody }),
     })),
   });
+}
+
+function assembleServiceApp(
+  { serviceApp }: Settings,
+  { serviceSecret: clientSecret }: Secrets,
+): Pick<Config, 'serviceApp'> {
+  const { clientId, tokenUrl, scopes, tokenRefreshWindow: refreshWindowMs } = serviceApp;
+  if (!clientId || !clientSecret) return {};
+  return { serviceApp: { clientId, clientSecret, ...(tokenUrl && { tokenUrl }), scopes, refreshWindowMs } };
 }
 
 function assembleServer(server: Settings['server'], folder: string): Config['server'] {
@@ -87,7 +98,22 @@ function assembleAuth({ server, auth }: Settings, secrets: Secrets, folder: stri
     timeoutMs: auth.timeout,
     userAuth: assembleUserAuth(auth.userAuth, secrets),
     appAuth: assembleAppAuth(auth),
+    apiKeys: auth.apiKeys,
+    ...assembleIntrospection(auth.introspection, secrets),
+    additionalIssuers: auth.additionalIssuers.map(({ jwksUrl, metadataUrl, ...issuer }) => ({
+      ...issuer,
+      ...(jwksUrl && { jwksUrl }),
+      ...(metadataUrl && { metadataUrl }),
+    })),
   };
+}
+
+function assembleIntrospection(
+  { clientId, maxAge, failuresPerAddress, failuresInAll }: Settings['auth']['introspection'],
+  { introspectionSecret: clientSecret }: Secrets,
+): Pick<Config['auth'], 'introspection'> {
+  if (clientId === undefined || clientSecret === undefined) return {};
+  return { introspection: { clientId, clientSecret, maxAgeMs: maxAge, failuresPerAddress, failuresInAll } };
 }
 
 function assembleUserAuth(
@@ -144,6 +170,8 @@ function assembleUpstream(name: string, upstream: Settings['upstreams'][string],
     pingIntervalMs: upstream.pingInterval,
     pingTimeoutMs: upstream.pingTimeout,
     maxConnections: upstream.maxConnections,
+    identityHeaders: [...new Set(upstream.identityHeaders)],
+    upstreamAuthorization: upstream.upstreamAuthorization,
     ...(hostHeader !== 'keep' && { hostHeader }),
     ...(caFile && { caFile: resolve(folder, caFile) }),
     ...(certFile &&

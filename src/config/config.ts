@@ -1,6 +1,14 @@
 import type { Secret } from './secret.ts';
 import type { Millis } from './units.ts';
 
+/** Ways of telling an upstream who is asking. */
+export const identityModes = ['auth-request', 'flyteadmin', 'alb', 'assertion'] as const;
+export type IdentityMode = (typeof identityModes)[number];
+
+/** Which token an upstream is sent. */
+export const upstreamAuthorizations = ['verified', 'none', 'session-token', 'service-app'] as const;
+export type UpstreamAuthorization = (typeof upstreamAuthorizations)[number];
+
 /** The settings, valid and frozen, in base units. Optional things are absent, never empty strings. */
 export interface Config {
   readonly server: {
@@ -103,9 +111,29 @@ export interface Config {
         };
       };
     };
+    readonly apiKeys: {
+      readonly enabled: boolean;
+      /** Asked for in the exchange. */
+      readonly scopes: readonly string[];
+      /** Failed exchanges within a minute, before further ones are refused. */
+      readonly failuresPerClient: number;
+      readonly failuresPerAddress: number;
+      readonly failuresInAll: number;
+    };
+    /** Absent: opaque tokens are refused. */
+    readonly introspection?: {
+      readonly clientId: string;
+      readonly clientSecret: Secret;
+      readonly maxAgeMs: Millis;
+      readonly failuresPerAddress: number;
+      readonly failuresInAll: number;
+    };
+    readonly additionalIssuers: readonly AdditionalIssuer[];
   };
   /** Base64-decoded key material, one pair per line of the two files; the first seals, all open. At least one. */
   readonly cookieKeys: readonly CookieKey[];
+  /** PEM (PKCS#8), P-256 or Ed25519; the first signs, all are published. At least one where an upstream needs one. */
+  readonly assertionKeys: readonly Secret[];
   readonly session: {
     readonly idleMs: Millis;
     readonly absoluteMs: Millis;
@@ -126,8 +154,31 @@ export interface Config {
     /** Claims shown as `X-User-Claim-<name>` headers. */
     readonly claims: readonly string[];
   };
+  /** Present where an upstream is sent its token. */
+  readonly serviceApp?: ServiceApp;
   readonly upstreams: Readonly<Record<string, Upstream>>;
   readonly routes: readonly RouteSetting[];
+}
+
+export interface ServiceApp {
+  readonly clientId: string;
+  readonly clientSecret: Secret;
+  /** Absent: where the metadata of the access tokens' issuer says. */
+  readonly tokenUrl?: string;
+  readonly scopes: readonly string[];
+  readonly refreshWindowMs: Millis;
+}
+
+/** An issuer of access tokens besides the first. */
+export interface AdditionalIssuer {
+  /** Exactly as tokens name it. */
+  readonly issuer: string;
+  /** At least one. */
+  readonly audiences: readonly string[];
+  readonly requiredScope: string;
+  /** Where its keys are; absent: its metadata says so. */
+  readonly jwksUrl?: string;
+  readonly metadataUrl?: string;
 }
 
 export interface Address {
@@ -162,6 +213,9 @@ export interface Upstream {
   readonly maxConnections: number;
   /** Host said to the upstream; absent: the request's own, byte for byte. */
   readonly hostHeader?: string;
+  /** How it is told who is asking; none: it is not told. */
+  readonly identityHeaders: readonly IdentityMode[];
+  readonly upstreamAuthorization: UpstreamAuthorization;
   /** PEM, in addition to the system's. */
   readonly caFile?: string;
   /** PEM, what the gateway proves itself by; both files or none. */

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { Entry, Fields, Section, Setting, Written } from './setting.ts';
+import type { Entry, Fields, Rows, Section, Setting, Written } from './setting.ts';
 
 /**
  * A settings file with every setting and its doc: what is required stands there with an example, the rest is commented out
@@ -27,6 +27,7 @@ function linesOf(key: string, entry: Entry, indent: string): readonly string[] {
     case 'section':
       return sectionLines(key, entry, indent);
     case 'rows':
+      if (entry.isOptional) return optionalRowLines(key, entry, indent);
       return [`${indent}# ${entry.doc}.`, `${indent}${key}:`, ...asRow(fieldLines(entry.row, `${indent}    `), indent)];
     case 'named':
       return [
@@ -36,6 +37,13 @@ function linesOf(key: string, entry: Entry, indent: string): readonly string[] {
         ...fieldLines(entry.entry, `${indent}    `),
       ];
   }
+}
+
+/** A list that may be left out stands there with its docs, every line of it commented out. */
+function optionalRowLines(key: string, list: Rows<Fields>, indent: string): readonly string[] {
+  const lines = asRow(fieldLines(list.row, `${indent}    `), indent);
+  const asComment = (line: string) => `${indent}# ${line.slice(indent.length)}`;
+  return [`${indent}# ${list.doc}.`, `${indent}# e.g. ${key}:`, ...lines.map(asComment)];
 }
 
 function sectionLines(key: string, section: Section<Fields>, indent: string): readonly string[] {

@@ -19,7 +19,13 @@ function describe(entry: Entry): Record<string, unknown> {
     case 'section':
       return describeSection(entry);
     case 'rows':
-      return { description: entry.doc, type: 'array', minItems: 1, maxItems: entry.max, items: describe(entry.row) };
+      return {
+        description: entry.doc,
+        type: entry.isOptional ? ['array', 'null'] : 'array',
+        ...(!entry.isOptional && { minItems: 1 }),
+        maxItems: entry.max,
+        items: describe(entry.row),
+      };
     case 'named': {
       const propertyNames = { pattern: upstreamName.source };
       return {
@@ -50,6 +56,8 @@ function describeSection(section: Section<Fields>): Record<string, unknown> {
 
 function isRequired(entry: Entry): boolean {
   if (entry.kind === 'setting') return entry.presence === 'required';
+  // A preset has routes of its own.
+  if (entry.kind === 'rows') return false;
   return entry.kind !== 'section' || Object.values(entry.fields).some(isRequired);
 }
 

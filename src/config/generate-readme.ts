@@ -31,9 +31,17 @@ They come from files and never print. \`secretsDir\` holds them under flyteadmin
 | \`oidc_client_secret\` | the web app's client secret, one line; \`clientSecretName: ""\` declares a public client, which has none |
 | \`cookie_hash_key\` | base64 keys of 32 bytes or more, one a line |
 | \`cookie_block_key\` | base64 keys of 16, 24 or 32 bytes, paired with the hash keys line by line |
+| \`client_secret\` | the service app's client secret, one line; only where an upstream has \`upstreamAuthorization: service-app\` |
+| \`assertion_key\` | private keys in PEM, P-256 or Ed25519, one below the other; only where an upstream has \`alb\` or \`assertion\` among its \`identityHeaders\` |
 
-\`flytegate keygen --dir DIR\` makes the two key files. Run again, it puts a new pair first: the first pair seals, all
+The secret of \`auth.introspection\` has a file of its own, by path.
+
+\`flytegate keygen --dir DIR\` makes the three key files. Run again, it puts a new cookie pair first: the first pair seals, all
 open, so nobody is signed out. Remove the last line of both once \`session.absolute\` has passed.
+
+Of the assertion keys the first signs and all are published. \`flytegate keygen --assertion --dir DIR\` puts a new one last:
+restart every process, wait five minutes, so that all services know it, then move it to the top and restart again. Remove
+the old one five minutes later.
 `;
 
 const tableHead = '| setting | type | default | bounds | what it does |\n|---|---|---|---|---|\n';

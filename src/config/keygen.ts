@@ -31,7 +31,7 @@ export async function addKeyPair(dir: string, pair: KeyPair): Promise<number> {
     throw new Error(`the key files in ${dir} do not pair: ${hashes.length} and ${blocks.length} lines`);
   if (hashes.length >= maxKeys)
     throw new Error(`the key files in ${dir} hold ${maxKeys} keys already: remove the last lines of both`);
-  await replace(
+  await replaceFiles(
     dir,
     names.map((name, at) => ({ name, text: `${[pair[name], ...(old[at] ?? [])].join('\n')}\n` })),
   );
@@ -39,7 +39,7 @@ export async function addKeyPair(dir: string, pair: KeyPair): Promise<number> {
 }
 
 /** Writes all files of a folder anew, complete on disk before the first takes its place. */
-async function replace(dir: string, files: readonly { name: string; text: string }[]): Promise<void> {
+export async function replaceFiles(dir: string, files: readonly { name: string; text: string }[]): Promise<void> {
   const fresh: string[] = [];
   try {
     for (const { name, text } of files) {
@@ -56,11 +56,16 @@ async function replace(dir: string, files: readonly { name: string; text: string
 }
 
 async function readKeys(file: string): Promise<readonly string[]> {
+  return (await readKeyText(file)).split(/\r?\n/).filter((line) => line.trim() !== '');
+}
+
+/** The text of a key file; empty where there is none yet. @throws when it cannot be read */
+export async function readKeyText(file: string): Promise<string> {
   try {
-    return (await readFile(file, 'utf8')).split(/\r?\n/).filter((line) => line.trim() !== '');
+    return await readFile(file, 'utf8');
   } catch (cause) {
     // A missing file is where everybody begins; anything else is told.
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return [];
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return '';
     throw cause;
   }
 }

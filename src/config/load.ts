@@ -3,14 +3,17 @@ import { findDisagreements } from './agreement.ts';
 import { assemble } from './assemble.ts';
 import { readBoundedText } from './bounded-file.ts';
 import type { Config } from './config.ts';
+import { type Effective, effectiveSettings } from './effective.ts';
 import type { Mistake } from './mistake.ts';
+import { expandPresets } from './presets.ts';
 import { readSettings } from './read-settings.ts';
 import type { Settings } from './schema.ts';
 import { readSecrets } from './secret-files.ts';
 import { readYaml } from './yaml-file.ts';
 
 export type Loaded =
-  | { readonly kind: 'config'; readonly config: Config }
+  // `effective` is the same as a file would spell it.
+  | { readonly kind: 'config'; readonly config: Config; readonly effective: Effective }
   | { readonly kind: 'mistakes'; readonly mistakes: readonly Mistake[] };
 
 const maxBytes = 1_048_576;
@@ -31,13 +34,17 @@ export async function loadConfig(file: string): Promise<Loaded> {
   const folder = resolve(dirname(file));
   const yaml = readYaml(read.text);
   if (yaml.mistakes.length > 0) return { kind: 'mistakes', mistakes: yaml.mistakes };
-  const { draft, mistakes: unreadable } = readSettings(yaml.content);
+  const { content, mistakes: missing } = expandPresets(yaml.content);
+  const { draft, mistakes: unreadable } = readSettings(content);
   // Something else altogether: what its settings would have been is not worth a word.
   if (unreadable.some(({ path }) => path.length === 0)) return { kind: 'mistakes', mistakes: unreadable };
   const { secrets, mistakes: unusable } = await readSecrets(draft, folder);
-  const mistakes = [...unreadable, ...findDisagreements(draft), ...unusable];
+  const mistakes = [...missing, ...unreadable, ...findDisagreements(draft), ...unusable];
   // Without mistakes nothing in the draft is missing.
-  if (mistakes.length === 0) return { kind: 'config', config: assemble(draft as Settings, secrets, folder) };
+  if (mistakes.length === 0) {
+    const config = assemble(draft as Settings, secrets, folder);
+    return { kind: 'config', config, effective: effectiveSettings(content) };
+  }
   return { kind: 'mistakes', mistakes: mistakes.map((mistake) => locate(mistake, yaml.lineOf(mistake.path))) };
 }
 

@@ -87,10 +87,12 @@ function readFields(
 }
 
 function readRows(list: Rows<Fields>, raw: unknown, path: Path, mistakes: Mistake[]): readonly unknown[] {
-  if (!Array.isArray(raw) || raw.length === 0 || raw.length > list.max) {
+  if (list.isOptional && (raw === undefined || raw === null)) return [];
+  const isTooShort = Array.isArray(raw) && raw.length === 0 && !list.isOptional;
+  if (!Array.isArray(raw) || isTooShort || raw.length > list.max) {
     mistakes.push({
       path,
-      expected: `a list of 1 to ${list.max}, each with ${Object.keys(list.row.fields).join(', ')}`,
+      expected: `a list of ${list.isOptional ? 0 : 1} to ${list.max}, each with ${Object.keys(list.row.fields).join(', ')}`,
       found: show(raw),
     });
     return [];

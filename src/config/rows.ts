@@ -110,16 +110,17 @@ export function oneOrMore<T>(
   return setting<readonly T[]>(row, { type: row.type, expects, bounds: '', schema });
 }
 
-/** A list of texts. @param row.max how many */
-export function listOf<T>(item: Setting<T>, row: { default: readonly string[]; max: number }): Setting<readonly T[]> {
-  const schema = z.array(item.schema).max(row.max);
-  const expects = `a list of up to ${row.max}, each ${item.expects}`;
-  return {
-    ...setting<readonly T[]>(
-      { doc: item.doc, default: row.default },
-      { type: `list of ${item.type}`, expects, bounds: `up to ${row.max}`, schema },
-    ),
-  };
+/** A list of texts; without a default, one that has to be there and not empty. @param row.max how many */
+export function listOf<T>(
+  item: Setting<T>,
+  row: { default?: readonly string[]; example?: readonly string[]; max: number },
+): Setting<readonly T[]> {
+  const { max, ...rest } = row;
+  const least = row.default === undefined ? 1 : 0;
+  const bounds = least === 0 ? `up to ${max}` : `${least} to ${max}`;
+  const schema = z.array(item.schema).min(least).max(max);
+  const expects = `a list of ${bounds}, each ${item.expects}`;
+  return setting<readonly T[]>({ doc: item.doc, ...rest }, { type: `list of ${item.type}`, expects, bounds, schema });
 }
 
 /** A section or value that other programs read and this one has no use for. */

@@ -1,13 +1,16 @@
 import { choice, count, duration, flag, ignored, line, listOf, mustBe, parsed } from './rows.ts';
+import { additionalIssuers, apiKeys, introspection } from './schema-ways.ts';
 import { hidden, optional, type Setting, section } from './setting.ts';
 import { parseExactUrl, parseMetadataUrl, parseNativeRedirect, parseOrigin, parseReturnTo } from './urls.ts';
 import { type Parsed, parseCredentialHeader } from './values.ts';
 
-/** What secret files are called where the settings don't say; flyteadmin's names. */
+/** What secret files are called where the settings don't say; flyteadmin's names, but for the last. */
 export const secretNames = {
   client: 'oidc_client_secret',
   hash: 'cookie_hash_key',
   block: 'cookie_block_key',
+  serviceApp: 'client_secret',
+  assertion: 'assertion_key',
 } as const;
 
 const issuerUrl = 'the URL of an identity provider, such as https://idp.example.com/oauth2/default';
@@ -253,6 +256,9 @@ export function authFields(file: (doc: string, example: string) => Setting<strin
     timeout: duration({ doc: 'to wait for one answer of the provider', default: '10s', min: '100ms', max: '1m' }),
     userAuth,
     appAuth,
+    apiKeys,
+    introspection,
+    additionalIssuers,
   };
 }
 

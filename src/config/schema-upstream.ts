@@ -1,4 +1,5 @@
-import { count, duration, type line, oneOrMore, parsed } from './rows.ts';
+import { identityModes, upstreamAuthorizations } from './config.ts';
+import { choice, count, duration, type line, listOf, oneOrMore, parsed } from './rows.ts';
 import { optional, section } from './setting.ts';
 import { parseHostHeader, parseServerName, parseUpstreamUrl } from './urls.ts';
 
@@ -61,6 +62,19 @@ export function upstreamSection(file: (doc: string, example: string) => ReturnTy
       expects: 'keep, upstream, or a host such as flyte.internal:8080',
       default: 'keep',
       parse: parseHostHeader,
+    }),
+    identityHeaders: listOf(
+      choice({
+        doc: 'who is asking, said once or in several ways: auth-request (X-Auth-Request-User and its kin), flyteadmin (X-User-Subject, X-User-Claim-*), alb (X-Amzn-Oidc-Identity and, signed by us, -Data), assertion (X-Flytegate-Assertion, a JWT that lives five minutes); [] says nothing. alb and assertion want the secret file assertion_key',
+        default: 'auth-request',
+        of: identityModes,
+      }),
+      { default: ['auth-request', 'flyteadmin'], max: identityModes.length },
+    ),
+    upstreamAuthorization: choice({
+      doc: 'which token goes up: verified, the one that was proved, as it came, and nothing else; none; session-token, in authorization the access token of the browser session or else the proved one (wants session.store: memory); service-app, in authorization that of serviceApp and none of the caller’s. Never any on public routes',
+      default: 'verified',
+      of: upstreamAuthorizations,
     }),
     caFile: optional(file("PEM, in addition to the system's; for https and h2", 'upstream-ca.crt')),
     certFile: optional(file('PEM, the certificate that the gateway proves itself by, and its chain', 'client.crt')),

@@ -1,6 +1,8 @@
-import { address, choice, count, duration, flag, line, listOf, mustBe, parsed, size } from './rows.ts';
+import { parsePreset } from './presets.ts';
+import { address, choice, count, duration, flag, line, listOf, mustBe, oneOrMore, parsed, size } from './rows.ts';
 import { authFields } from './schema-auth.ts';
 import { limits } from './schema-limits.ts';
+import { serviceApp } from './schema-service-app.ts';
 import { upstreamSection } from './schema-upstream.ts';
 import { type Draft, named, optional, rows, type Settled, section } from './setting.ts';
 import { parseOrigin } from './urls.ts';
@@ -204,6 +206,17 @@ export const schema = section('The settings of flytegate: one file, no environme
       { default: [], max: 20 },
     ),
   }),
+  serviceApp,
+  preset: optional(
+    oneOrMore({
+      doc: 'routes, identity headers and start page of a stock Flyte: flyte2 wants the upstream flyte2, flyte1 wants flyte1 and flyte1-grpc; with flyte2-console and flyte1-console the consoles, too. What the file says itself goes before; check-config --print shows what comes of it',
+      type: 'preset or list of presets',
+      item: 'flyte2 or flyte1',
+      example: 'flyte2',
+      max: 2,
+      parse: parsePreset,
+    }),
+  ),
   upstreams: named('The services behind the gateway, by name', { max: 1000, exampleName: 'control-plane' }, upstream),
   routes: rows(
     'Which request goes where: the exact host, else the longest wildcard, else routes for every host; among those the longest path',

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { readAssertionKeys } from './assertion-keys.ts';
 import { readBoundedText } from './bounded-file.ts';
 import type { CookieKey } from './config.ts';
 import { pairKeys, readKeyFile } from './cookie-keys.ts';
@@ -11,7 +12,13 @@ import { Secret } from './secret.ts';
 export interface Secrets {
   /** Absent for a public client. */
   readonly clientSecret?: Secret;
+  /** Of the client that asks about opaque tokens. */
+  readonly introspectionSecret?: Secret;
   readonly cookieKeys: readonly CookieKey[];
+  /** Empty where no upstream needs one. */
+  readonly assertionKeys: readonly Secret[];
+  /** Of the service app; absent where no upstream is sent its token. */
+  readonly serviceSecret?: Secret;
 }
 
 const maxSecretBytes = 65_536;
@@ -30,9 +37,19 @@ export async function readSecrets(
 ): Promise<{ secrets: Secrets; mistakes: readonly Mistake[] }> {
   const mistakes: Mistake[] = [];
   const clientSecret = await readClientSecret(draft, folder, mistakes);
+  const introspectionSecret = await readIntrospectionSecret(draft, folder, mistakes);
   const cookieKeys = await readCookieKeys(draft, folder, mistakes);
+  const assertionKeys = await readKeysOfAssertions(draft, folder, mistakes);
+  const serviceSecret = await readServiceSecret(draft, folder, mistakes);
   await checkPemFiles(draft, folder, mistakes);
-  return { secrets: { ...(clientSecret && { clientSecret }), cookieKeys }, mistakes };
+  const secrets = {
+    ...(clientSecret && { clientSecret }),
+    ...(introspectionSecret && { introspectionSecret }),
+    cookieKeys,
+    assertionKeys,
+    ...(serviceSecret && { serviceSecret }),
+  };
+  return { secrets, mistakes };
 }
 
 /** A file that a setting names. */
@@ -56,12 +73,68 @@ async function readClientSecret(
   const named = clientSecretFile
     ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
     : inSecretsDir(draft, folder, { path, name: clientSecretName, hint });
-  const text = named && (await readFileOf(named, maxSecretBytes, mistakes));
+  return named && readSecretLine(named, mistakes);
+}
+
+async function readIntrospectionSecret(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<Secret | undefined> {
+  const { clientSecretFile } = draft.auth.introspection;
+  if (!clientSecretFile) return undefined;
+  const path = ['auth', 'introspection', 'clientSecretFile'];
+  return readSecretLine({ path, file: resolve(folder, clientSecretFile), shown: '', hint: '' }, mistakes);
+}
+
+/** Read only where an upstream is sent a token of the service app. */
+async function readServiceSecret(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<Secret | undefined> {
+  const isUsed = Object.values(draft.upstreams).some((upstream) => upstream.upstreamAuthorization === 'service-app');
+  if (!isUsed) return undefined;
+  const { clientSecretFile } = draft.serviceApp;
+  const path = ['serviceApp', 'clientSecretFile'];
+  const hint = 'service apps have a secret: put it alone in the file';
+  const named = clientSecretFile
+    ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
+    : inSecretsDir(draft, folder, { path, name: secretNames.serviceApp, hint });
+  return named && readSecretLine(named, mistakes);
+}
+
+/** Read only where an upstream is told something signed. */
+async function readKeysOfAssertions(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<readonly Secret[]> {
+  for (const [name, { identityHeaders }] of Object.entries(draft.upstreams)) {
+    if (!identityHeaders?.some((mode) => mode === 'alb' || mode === 'assertion')) continue;
+    // One key signs for all processes, so none is made up where the file is missing.
+    const hint = 'alb and assertion are signed with it; flytegate keygen --assertion --dir makes one';
+    const path = ['upstreams', name, 'identityHeaders'];
+    const named = inSecretsDir(draft, folder, { path, name: secretNames.assertion, hint });
+    const text = named && (await readFileOf(named, maxSecretBytes, mistakes));
+    if (text === undefined) return [];
+    const read = readAssertionKeys(text);
+    if (read.kind === 'keys') return read.keys;
+    const shown = `in ${secretNames.assertion} `;
+    mistakes.push(...read.found.map((found) => ({ path, expected: read.expected, found: shown + found, hint })));
+    return [];
+  }
+  return [];
+}
+
+async function readSecretLine(named: NamedFile, mistakes: Mistake[]): Promise<Secret | undefined> {
+  const { path, hint } = named;
+  const text = await readFileOf(named, maxSecretBytes, mistakes);
   if (text === undefined) return undefined;
   const secret = text.replace(/\r?\n$/, '');
   if (secret !== '' && !/\p{Cc}/u.test(secret)) return new Secret(secret);
   const found = secret === '' ? 'an empty file' : 'several lines or control characters';
-  mistakes.push({ path, expected: 'a file with one line, the client secret', found, hint });
+  mistakes.push({ path, expected: 'a file with one line, the client secret', found, ...(hint && { hint }) });
   return undefined;
 }
 

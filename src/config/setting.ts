@@ -43,6 +43,8 @@ export interface Rows<F extends Fields> {
   readonly doc: string;
   readonly row: Section<F>;
   readonly max: number;
+  /** Whether the list may be left out or empty. */
+  readonly isOptional: boolean;
 }
 
 /** Sections by a name that the operator chooses. */
@@ -93,7 +95,12 @@ export function section<F extends Fields>(
 
 /** A list of 1 to `max` sections. */
 export function rows<F extends Fields>(doc: string, max: number, row: Section<F>): Rows<F> {
-  return { kind: 'rows', doc, row, max };
+  return { kind: 'rows', doc, row, max, isOptional: false };
+}
+
+/** The same that may be left out, or empty. */
+export function optionalRows<F extends Fields>(doc: string, max: number, row: Section<F>): Rows<F> {
+  return { ...rows(doc, max, row), isOptional: true };
 }
 
 /** 1 to `max` sections by name. */

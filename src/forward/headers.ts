@@ -106,7 +106,7 @@ function carry(job: RequestJob, carried: Carried, name: string, value: string): 
       if (job.hop === 'http2') push(carried.fields, job.hop, name, value);
       break;
     case 'bearer':
-      if (carriesToken(value, job.plan.bearer)) push(carried.fields, job.hop, name, value);
+      if (goesOn(job.plan, name, value)) push(carried.fields, job.hop, name, value);
       break;
     case 'cookie':
       carryCookies(job, carried, name, value);
@@ -119,6 +119,12 @@ function carry(job: RequestJob, carried: Carried, name: string, value: string): 
     case 'drop':
       break;
   }
+}
+
+/** Whether a credential goes on as it came. */
+function goesOn({ bearer, authorization }: ForwardPlan, name: string, value: string): boolean {
+  const isReplaced = authorization !== undefined && name.toLowerCase() === 'authorization';
+  return !isReplaced && carriesToken(value, bearer);
 }
 
 /** Whether a credential field says the proved token and nothing else (RFC 6750 §2.1). */
@@ -146,6 +152,7 @@ function addOurs(job: RequestJob, fields: string[]): void {
   const at = fields.length;
   for (let i = 0; i < plan.identity.length; i += 2)
     push(fields, hop, plan.identity[i] ?? '', plan.identity[i + 1] ?? '');
+  if (plan.authorization !== undefined) push(fields, hop, 'Authorization', `Bearer ${plan.authorization}`);
   push(fields, hop, 'X-Forwarded-For', plan.client.address);
   push(fields, hop, 'X-Forwarded-Proto', plan.client.scheme);
   push(fields, hop, 'X-Forwarded-Host', plan.client.host);

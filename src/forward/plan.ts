@@ -11,6 +11,8 @@ export interface ForwardPlan {
    * go on.
    */
   readonly bearer: string | undefined;
+  /** Sent as `Authorization: Bearer …` in place of whatever came in that field. */
+  readonly authorization?: string | undefined;
   /** Nobody was asked who they are: such requests share a small part of the upstream's connections. */
   readonly isPublic: boolean;
   /** Of the request body; undefined: no limit. */

@@ -29,6 +29,10 @@ export interface Metrics {
   signIn(outcome: 'started' | 'finished' | 'failed'): void;
   signOut(): void;
   renewal(outcome: 'renewed' | 'refused' | 'failed'): void;
+  /** API keys that the provider had to be asked about, and those that it was spared. */
+  apiKey(outcome: 'exchanged' | 'refused' | 'limited' | 'unavailable'): void;
+  /** The same of opaque tokens. */
+  introspection(outcome: 'active' | 'refused' | 'limited' | 'unavailable'): void;
   /** Time from sending a request to the head of its answer. @param tookMs milliseconds */
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
   /** How an upstream is gets read whenever the page is. */
@@ -60,6 +64,18 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     'Session renewals asked of the provider',
     'outcome',
   );
+  const apiKeys = createTally(
+    registry,
+    'flytegate_api_keys_total',
+    'API keys that were not at hand, by what became of their exchange',
+    'outcome',
+  );
+  const introspections = createTally(
+    registry,
+    'flytegate_introspections_total',
+    'Opaque tokens that were not at hand, by what their issuer said',
+    'outcome',
+  );
   const upstreams = new Histogram({
     name: 'flytegate_upstream_seconds',
     help: 'Time from sending a request to the head of the answer',
@@ -75,6 +91,8 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     signIn: signIns,
     signOut: () => signOuts('finished'),
     renewal: renewals,
+    apiKey: apiKeys,
+    introspection: introspections,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
     watchUpstream,
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),

@@ -28,6 +28,8 @@ export interface CallbackNeeds {
   readonly client: Client;
   /** Further claims to keep. */
   readonly claims: readonly string[];
+  /** Whether sessions hold their access token, for services behind. */
+  readonly keepsAccessToken: boolean;
   readonly states: LoginStates;
   readonly places: Places;
   readonly findSession: FindSession;
@@ -111,6 +113,7 @@ async function signIn(
     seenAt: now,
     ...timesOf(tokens, now),
     ...(tokens.refreshToken === undefined ? {} : { refreshToken: tokens.refreshToken }),
+    ...(needs.keepsAccessToken && { accessToken: tokens.accessToken }),
   };
   return { session, idToken: idToken.jwt };
 }

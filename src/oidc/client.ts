@@ -7,7 +7,7 @@ import type { Outbound } from './outbound.ts';
 import type { RawClaims } from './person-claims.ts';
 import type { Provider, ProviderMetadata } from './provider.ts';
 
-/** What the token endpoint gave. The access token is used for userinfo and then forgotten. */
+/** What the token endpoint gave. The access token is used for userinfo and, unless sessions keep it, then forgotten. */
 export interface Tokens {
   readonly accessToken: string;
   readonly expiresIn?: Seconds;
@@ -99,7 +99,13 @@ export function createClient(needs: {
   };
 }
 
-function configure(
+/**
+ * The library's view of a provider and of this client: every request goes through `Outbound`, every time is read from our
+ * clock.
+ *
+ * @throws {Failure} `issuer_unreachable`
+ */
+export function configure(
   metadata: ProviderMetadata,
   needs: { outbound: Outbound; clientId: string; clientSecret?: Secret; now: Clock },
   spentMs: Millis = 0,

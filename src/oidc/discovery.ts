@@ -10,6 +10,7 @@ export interface ProviderMetadata {
   readonly jwks_uri?: string;
   readonly end_session_endpoint?: string;
   readonly revocation_endpoint?: string;
+  readonly introspection_endpoint?: string;
   readonly authorization_response_iss_parameter_supported?: boolean;
   readonly [name: string]: unknown;
 }
@@ -21,6 +22,7 @@ const endpoints = [
   'jwks_uri',
   'end_session_endpoint',
   'revocation_endpoint',
+  'introspection_endpoint',
 ] as const;
 
 /**

@@ -39,6 +39,7 @@ const patienceMs: Millis = 15_000;
  * @param needs.issuerUrl     the issuer's name, when `baseUrl` is an internal address of it; endpoints that the metadata
  * names are used as they are
  * @param needs.metadataUrl   of the metadata document, when it is at no well-known place
+ * @param needs.jwksUrl       of the keys, for an issuer without a metadata document: none is asked for then
  * @param needs.retryAttempts attempts in all for one fetch of the metadata, at least 1; none begins after 15 s
  * @param needs.retryDelayMs  between two attempts
  */
@@ -46,6 +47,7 @@ export function createProvider(needs: {
   baseUrl: string;
   issuerUrl?: string;
   metadataUrl?: string;
+  jwksUrl?: string;
   retryAttempts: number;
   retryDelayMs: Millis;
   outbound: Outbound;
@@ -60,6 +62,7 @@ export function createProvider(needs: {
   });
   const keys = createKeys({
     jwksUri: async () => {
+      if (needs.jwksUrl !== undefined) return needs.jwksUrl;
       const uri = (await metadata.get()).jwks_uri;
       if (uri === undefined) throw new Failure('keys_unreachable', 'the metadata names no jwks_uri');
       return uri;
@@ -73,7 +76,7 @@ export function createProvider(needs: {
     metadata: metadata.get,
     keys: keys.find,
     get ready() {
-      return { metadata: metadata.copy !== undefined, keys: keys.atHand };
+      return { metadata: needs.jwksUrl !== undefined || metadata.copy !== undefined, keys: keys.atHand };
     },
     warmUp: keys.warmUp,
   };

@@ -63,6 +63,9 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
   const loop = createSignInLoop({ now });
   const common = { client, places, findSession, store, cookies, limits, now, log, metrics };
   const idp = idpQueryParameter === undefined ? {} : { idpQueryParameter };
+  const keepsAccessToken = Object.values(config.upstreams).some(
+    (upstream) => upstream.upstreamAuthorization === 'session-token',
+  );
   const { publicUrl } = config.server;
   const { logout, settled } = createLogout({
     ...common,
@@ -74,7 +77,7 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
   });
   return {
     login: createLogin({ ...common, ...idp, clientId, scopes, states }),
-    callback: createCallback({ ...common, claims, states, seal, sameSite: needs.sameSite, loop }),
+    callback: createCallback({ ...common, claims, keepsAccessToken, states, seal, sameSite: needs.sameSite, loop }),
     logout,
     renew: renewer.renew,
     seen: loop.seen,

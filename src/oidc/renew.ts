@@ -126,11 +126,13 @@ function renewed(old: Session, tokens: Tokens, claims: PersonClaims, now: Millis
   const { expiresIn, idToken } = tokens;
   const refreshToken = tokens.refreshToken ?? old.refreshToken;
   const known = refreshToken === undefined ? {} : { refreshToken };
+  // A session that keeps one goes on keeping the newest.
+  const kept = old.accessToken === undefined ? {} : { accessToken: tokens.accessToken };
   const lifetime = {
     ...(expiresIn === undefined ? {} : { expiresIn }),
     ...(idToken === undefined ? {} : { idTokenExp: idToken.claims.exp }),
   };
-  return { ...old, ...sessionTimes({ ...lifetime, ...known }, now), claims, ...known };
+  return { ...old, ...sessionTimes({ ...lifetime, ...known }, now), claims, ...known, ...kept };
 }
 
 /** Each caller's own idle time goes on: the later of both sightings. */

@@ -4,8 +4,9 @@ export type Route = RouteSetting;
 
 /**
  * Finds the route of a request: hosts exact first, then by the longest wildcard, then routes for every host; among those of
- * one host the longest path prefix on segment borders (`/a` matches `/a` and `/a/…`, not `/ab`; `/a/` only `/a/…`). A host
- * whose own routes all miss the path falls through to the next in this order.
+ * one host the longest path prefix on segment borders (`/a` matches `/a` and `/a/…`, not `/ab`; `/a/` only `/a/…`). A path
+ * that ends in a dot is a protobuf package: `/a.` also matches `/a.b.Service/…`. A host whose own routes all miss the path
+ * falls through to the next in this order.
  *
  * A path that leads to another route when its escapes are decoded, `;parameters` removed, or all from an encoded `?` or `#`
  * on, is on no route: an upstream that reads it that way would serve what another rule guards.
@@ -41,20 +42,28 @@ interface Branch {
   here?: Route;
   /** Route whose path ends here with a slash: only for what is below. */
   below?: Route;
+  /** Routes whose last segment ends in a dot, by that segment, the longest first. */
+  packages: readonly (readonly [segment: string, route: Route])[];
 }
 
 function createBranch(): Branch {
-  return { children: new Map() };
+  return { children: new Map(), packages: [] };
 }
 
 function plant(root: Branch, route: Route): void {
   let branch = root;
+  let parent = root;
+  let last = '';
   for (const segment of route.path.split('/')) {
     if (segment === '') continue;
     const child = branch.children.get(segment) ?? createBranch();
     branch.children.set(segment, child);
+    parent = branch;
     branch = child;
+    last = segment;
   }
+  if (route.path.endsWith('.'))
+    parent.packages = [...parent.packages, [last, route] as const].sort(([a], [b]) => b.length - a.length);
   // The first of two equal routes stands; the settings are checked for such pairs before.
   if (route.path.endsWith('/')) branch.below ??= route;
   else branch.here ??= route;
@@ -88,11 +97,17 @@ function routeIn(root: Branch, path: string): Route | undefined {
   let found = root.here ?? root.below;
   for (let slash = 0; branch && branch.children.size > 0 && slash !== -1 && slash + 1 < path.length; ) {
     const next = path.indexOf('/', slash + 1);
-    branch = branch.children.get(path.slice(slash + 1, next === -1 ? undefined : next));
+    const segment = path.slice(slash + 1, next === -1 ? undefined : next);
+    if (branch.packages.length > 0) found = packageOf(branch, segment) ?? found;
+    branch = branch.children.get(segment);
     found = (next === -1 ? undefined : branch?.below) ?? branch?.here ?? found;
     slash = next;
   }
   return found;
+}
+
+function packageOf({ packages }: Branch, segment: string): Route | undefined {
+  return packages.find(([prefix]) => segment.startsWith(prefix))?.[1];
 }
 
 /** What less careful readers could take the path for; empty for nearly every path. */

@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Exchange, Reply, Wire } from './exchange.ts';
 import { type Framing, readFraming } from './framing.ts';
 import { Referenced } from './reference.ts';
@@ -36,15 +36,40 @@ export class Http2Exchange extends Referenced implements Exchange {
     if (this.isGone || stream.headersSent) return;
     // Node joins names and values with NUL bytes before it hands them on, so it would not notice one inside a value.
     assertWritable(reply.fields);
-    const body = reply.body ?? '';
+    const { body = '', trailers = [] } = reply;
+    assertWritable(trailers);
     const fields = [':status', String(reply.status), ...reply.fields];
-    if (reply.status !== 204 && reply.status !== 304) fields.push('content-length', String(Buffer.byteLength(body)));
-    const isBodiless = body.length === 0 || this.head.method === 'HEAD' || reply.status === 204 || reply.status === 304;
-    stream.respond(fields, { endStream: isBodiless });
+    const waitForTrailers = trailers.length > 0;
+    const mayHaveBody = reply.status !== 204 && reply.status !== 304;
+    if (mayHaveBody && !waitForTrailers) fields.push('content-length', String(Buffer.byteLength(body)));
+    const isBodiless = !waitForTrailers && (body.length === 0 || this.head.method === 'HEAD' || !mayHaveBody);
+    if (waitForTrailers) stream.once('wantTrailers', () => this.#sendTrailers(trailers));
+    stream.respond(fields, { endStream: isBodiless, waitForTrailers });
     if (!isBodiless) stream.end(typeof body === 'string' ? body : Buffer.from(body));
     // Node cancels the rest of a body by itself only when nobody has read of it.
     if (!stream.endAfterHeaders && !stream.readableEnded) stopUpload(stream);
   }
+
+  #sendTrailers(trailers: readonly string[]): void {
+    const { stream } = this.wire;
+    if (stream.destroyed || stream.closed) return;
+    try {
+      stream.sendTrailers(grouped(trailers));
+    } catch {
+      // Thrown from an event it would end the process. The caller learns that the answer is not complete.
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR);
+    }
+  }
+}
+
+/** Node takes trailers as an object only. */
+function grouped(trailers: readonly string[]): OutgoingHttpHeaders {
+  const result: Record<string, string[]> = Object.create(null);
+  for (let i = 0; i < trailers.length; i += 2) {
+    const name = (trailers[i] ?? '').toLowerCase();
+    result[name] = [...(result[name] ?? []), trailers[i + 1] ?? ''];
+  }
+  return result;
 }
 
 /** What arrived, from the flat list of fields as they came in: pseudo-header fields first (RFC 9113 §8.3). */

@@ -10,6 +10,8 @@ export interface Reply {
   /** Flat: name, value, name, value … in the order they are sent. `Content-Length` is added by `send`. */
   readonly fields: readonly string[];
   readonly body?: string | Uint8Array;
+  /** After the body, flat like the fields; over HTTP/2 only, and there `Content-Length` is left out. */
+  readonly trailers?: readonly string[];
 }
 
 /** The connection underneath: only `forward` may touch it, to stream. */

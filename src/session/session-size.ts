@@ -19,7 +19,10 @@ export function sessionTooLarge(session: Session, size: { needed: number; room: 
 /** The claim or token that takes the most room, and its bytes: `the claim groups`, `the refresh token`. */
 export function biggestPart(session: Session): readonly [name: string, bytes: number] {
   const { additional = {}, ...claims } = session.claims;
-  const parts: [string, unknown][] = [['the refresh token', session.refreshToken]];
+  const parts: [string, unknown][] = [
+    ['the refresh token', session.refreshToken],
+    ['the access token', session.accessToken],
+  ];
   for (const [name, value] of [...Object.entries(claims), ...Object.entries(additional)])
     parts.push([`the claim ${name}`, value]);
   const sized = parts.map(([name, value]) => [name, Buffer.byteLength(JSON.stringify(value) ?? '')] as const);

@@ -30,4 +30,6 @@ export interface Session {
   /** When to start renewing; only with a refresh token. */
   readonly renewAt?: Millis;
   readonly refreshToken?: string;
+  /** Kept only where a service behind is sent it, which takes a store of the server's own. */
+  readonly accessToken?: string;
 }

@@ -34,4 +34,5 @@ const shape = z.object({
   accessExpiresAt: moment,
   renewAt: moment.exactOptional(),
   refreshToken: text.min(1).exactOptional(),
+  accessToken: text.min(1).exactOptional(),
 });

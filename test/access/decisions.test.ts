@@ -119,6 +119,7 @@ describe('a decision', () => {
     const facts = {
       why: 'scope_missing',
       missing: 'all',
+      issuer: 'https://id.example.com',
       rule: 'authenticated',
       clientId: 'service',
       scopes: ['openid'],

@@ -24,6 +24,8 @@ describe('once the connections to upstreams have ended, no more are opened', { t
         protocol: 'http' as const,
         targets: [{ host: '127.0.0.1', port: upstream.port }],
         ...usualTimes,
+        identityHeaders: [],
+        upstreamAuthorization: 'verified' as const,
         connectTimeoutMs: 2000,
         headersTimeoutMs: 5000,
       };
@@ -43,6 +45,8 @@ describe('once the connections to upstreams have ended, no more are opened', { t
           renewal: ignore,
           upstream: ignore,
           watchUpstream: ignore,
+          apiKey: ignore,
+          introspection: ignore,
           page: () => Promise.resolve({ contentType: '', body: '' }),
         },
       });

@@ -22,6 +22,8 @@ const forged = [
   'X-Amzn-Oidc-Data: root',
   'X_Amzn_Oidc_Identity: root',
   'X-Amzn-Oidc-Accesstoken: root',
+  'X-Flytegate-Assertion: root',
+  'X_Flytegate_Assertion: root',
   'X-User-Subject: root',
   'X_USER_SUBJECT: root',
   'X-User-Claim-Department: root',
@@ -128,7 +130,7 @@ function assertOnly(received: Received, ours: readonly string[]): void {
     [],
   );
   const identity = lines.filter((line) =>
-    /^x[-_.](auth[-_.]request|user|amzn|forwarded[-_.](user|email|groups))/.test(line),
+    /^x[-_.](auth[-_.]request|user|amzn|flytegate|forwarded[-_.](user|email|groups))/.test(line),
   );
   assert.deepEqual(identity.sort(), [...ours].sort());
 }

@@ -20,6 +20,7 @@ const names = [
   ...['Subject', 'Id', 'Name', 'Email', 'Groups', 'Roles', 'Claim-Groups', 'Claim-Email', 'Claim-Sub'].map(
     (name) => `X-User-${name}`,
   ),
+  'X-Flytegate-Assertion',
   ...['Data', 'Identity', 'Accesstoken'].map((name) => `X-Amzn-Oidc-${name}`),
   ...['User', 'Email', 'Groups', 'Preferred-Username', 'Access-Token'].map((name) => `X-Forwarded-${name}`),
   ...['For', 'Proto', 'Host', 'Port', 'Prefix', 'Server', 'Uri', 'Method'].map((name) => `X-Forwarded-${name}`),
@@ -81,14 +82,15 @@ describe('a caller behind nginx who says who they are', { skip: program.skip }, 
     }
   });
 
-  it('cannot choose the host or address that flytegate is asked under', async () => {
+  it('cannot choose the host that flytegate is asked under', async () => {
     const authorization = `Bearer ${await rig.provider.accessToken()}`;
     const forged = { 'x-forwarded-host': 'evil.example', 'x-forwarded-for': '6.6.6.6', forwarded: 'for=6.6.6.6' };
-    const arrived = upstream.next();
-    await callOverHttp2(front.grpcUrl, '/flyteidl2.auth.IdentityService/UserInfo', { ...forged, authorization });
-    const { host } = new URL(front.url);
-    assert.deepEqual(valuesOf(await arrived, /^x-forwarded-host$/i), [host]);
-    assert.deepEqual(valuesOf(await arrived, /^x-forwarded-for$/i), ['127.0.0.1']);
+    const before = upstream.requests.length;
+    const path = '/flyteidl2.auth.IdentityService/UserInfo';
+    const answer = await callOverHttp2(front.grpcUrl, path, { ...forged, authorization });
+    // Under a host that is not its own it would be a service's to answer.
+    assert.equal(answer['content-type'], 'application/grpc+proto');
+    assert.equal(upstream.requests.length, before);
   });
 
   const session = () => cookie.split(/; ?/).find((pair) => pair.startsWith('__Host-flytegate=')) ?? '';

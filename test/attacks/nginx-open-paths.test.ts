@@ -94,7 +94,7 @@ describe('a way past nginx through a path that is open to everyone', { skip: pro
       assert.deepEqual(await outcome('/healthcheck', '', method), { status: 403, arrived: [] }, method);
   });
 
-  it('is closed for gRPC: ambiguous paths are refused, and what was matched is what arrives', async () => {
+  it('is closed for gRPC: ambiguous paths are refused, and what was matched is what flytegate hears', async () => {
     const authorization = `Bearer ${await rig.provider.accessToken()}`;
     const call = async (path: string) => {
       const before = upstream.requests.length;
@@ -104,6 +104,7 @@ describe('a way past nginx through a path that is open to everyone', { skip: pro
     const open = '/flyteidl2.auth.AuthMetadataService/GetOAuth2Metadata';
     for (const path of [`/Admin/x/../..${open}`, `/Admin/..%2f${open.slice(1)}`, `/${open}`])
       assert.deepEqual(await call(path), { status: 400, arrived: [] });
-    assert.deepEqual((await call(open.replace('Get', '%47et'))).arrived, [open]);
+    // flytegate answers what was matched; by the spelling of the caller it would be a service's.
+    assert.deepEqual(await call(open.replace('Get', '%47et')), { status: 200, arrived: [] });
   });
 });

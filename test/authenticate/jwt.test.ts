@@ -45,6 +45,7 @@ describe('an access token', async () => {
         claims: { department: 'research' },
         expiresAt: T0 + 3_600_000,
       },
+      bearer: { kind: 'as-sent' },
     });
   });
 

@@ -68,6 +68,21 @@ describe('a session', () => {
       assert.equal(said.kind === 'proven' && said.until - T0, until);
     });
 
+  for (const [token, expected] of [
+    ['eyJ.a-b_c~d+e/f==', 'eyJ.a-b_c~d+e/f=='],
+    ['a b', undefined],
+    ['a\r\nX-User-Subject: root', undefined],
+    ['王', undefined],
+    ['a'.repeat(8193), undefined],
+  ] as const)
+    it(`hands its access token on only where it can stand in a header: ${JSON.stringify(token).slice(0, 30)}`, async () => {
+      const { revocations, clock } = setUp();
+      const seal = createSeal([cookieKey(1)]);
+      const store = createMemoryStore({ seal, now: clock.now, max: 10, idleMs: 8 * HOUR, onEvict: () => {} });
+      const said = await setUp({ store, revocations }).proveSession(session({ accessToken: token }));
+      assert.equal(said.kind === 'proven' && said.accessToken?.reveal(), expected);
+    });
+
   it('is over at its idle limit', async () => {
     const { clock, prove, store } = setUp();
     const cookie = await store.create(session({ accessExpiresAt: T0 + 10 * HOUR, renewAt: T0 + 9 * HOUR }));

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { makeAssertionKey } from '../../src/config/assertion-keygen.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { leastSettings, makeSettingsFolder, type SettingsFolder, secretFiles } from '../config/settings-folder.ts';
 
@@ -83,6 +84,17 @@ describe('flytegate check-config', () => {
     assert.ok(lines.every((line) => line.startsWith(`${file}:`)));
     assert.match(err, /:2: server\.publicURL: .*did you mean publicUrl\?/);
     assert.match(err, /:14: routes\[0\]\.upstream: .*found "nope"/);
+  });
+
+  it('--print shows every setting in force on standard output, and no secret', async () => {
+    const preset = leastSettings.replace('control-plane:', 'flyte2:').replace(/routes:[\s\S]*/, 'preset: flyte2\n');
+    const { file } = await folderWith(preset, { ...secretFiles, 'secrets/assertion_key': makeAssertionKey() });
+    const { code, out, err } = await flytegate('check-config', '--config', file, '--print');
+    assert.equal(code, 0);
+    assert.equal(err, 'ok: 3 routes (2 public) to flyte2; sign-in at https://idp.example.com/oauth2/default\n');
+    assert.match(out, /^ {2}- path: \/flyteidl2\.$/m);
+    assert.match(out, /^ {2}idle: 8h$/m);
+    assert.doesNotMatch(out, /battery/);
   });
 
   it('exits 2 when there is no file', async () => {
@@ -182,7 +194,10 @@ describe('flytegate keygen', () => {
     assert.ok(!second.out.includes(before.trim()));
     const afterwards = await readFile(join(dir, 'cookie_hash_key'), 'utf8');
     assert.equal(afterwards.split('\n').slice(1).join('\n'), before);
-    for (const name of ['cookie_hash_key', 'cookie_block_key'])
+    assert.match(first.out, /assertion_key holds 1 key now/);
+    assert.doesNotMatch(second.out, /assertion_key/);
+    assert.equal((await readFile(join(dir, 'assertion_key'), 'utf8')).match(/BEGIN/g)?.length, 1);
+    for (const name of ['cookie_hash_key', 'cookie_block_key', 'assertion_key'])
       assert.equal((await stat(join(dir, name))).mode & 0o777, 0o600);
     const loaded = await loadConfig(file);
     assert.equal(loaded.kind === 'config' && loaded.config.cookieKeys.length, 2);
@@ -196,5 +211,20 @@ describe('flytegate keygen', () => {
     assert.equal(code, 1);
     assert.match(err, /do not pair: 1 and 0 lines/);
     assert.equal(await readFile(join(dir, 'cookie_block_key'), 'utf8'), '');
+  });
+
+  it('prints a key for assertions, or puts it last in its file', async () => {
+    const printed = await flytegate('keygen', '--assertion');
+    assert.match(printed.out, /^-----BEGIN PRIVATE KEY-----\n[^-]+-----END PRIVATE KEY-----\n$/);
+    assert.match(printed.err, /assertion_key in secretsDir/);
+    const { folder } = await folderWith(leastSettings);
+    const dir = join(folder, 'secrets');
+    const [first, second] = [
+      await flytegate('keygen', '--assertion', '--dir', dir),
+      await flytegate('keygen', '--assertion', '--dir', dir),
+    ];
+    assert.match(first.out, /holds 1 key now/);
+    assert.match(second.out, /holds 2 keys now/);
+    assert.equal((await readFile(join(dir, 'assertion_key'), 'utf8')).match(/BEGIN/g)?.length, 2);
   });
 });

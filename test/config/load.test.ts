@@ -212,6 +212,8 @@ describe('loadConfig, of a file that is right', () => {
       pingIntervalMs: 60_000,
       pingTimeoutMs: 2000,
       maxConnections: 10,
+      identityHeaders: ['auth-request', 'flyteadmin'],
+      upstreamAuthorization: 'verified',
       hostHeader: 'flyte.internal:80',
       serverName: 'svc.internal',
     });

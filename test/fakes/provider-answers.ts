@@ -22,7 +22,8 @@ export async function answer(state: State, request: IncomingMessage, response: S
     return;
   }
   if (asked === 'authorize') return authorize(state, url.searchParams, response);
-  if (asked === 'token') return token(state, new URLSearchParams(body), response);
+  if (asked === 'token') return token(state, new URLSearchParams(body), { request, response });
+  if (asked === 'introspect') return introspect(state, new URLSearchParams(body), response);
   if (asked === 'logout') return logout(url.searchParams, response);
   if (asked === 'revoke') {
     revoke(state, new URLSearchParams(body).get('token') ?? '');
@@ -37,7 +38,7 @@ function askedBy(state: State, pathname: string): Asked | undefined {
   // OpenID Connect Discovery §4 appends the well-known path to the issuer, RFC 8414 §3.1 puts it in front of the issuer's path.
   const wellKnown = [`${path}/.well-known/openid-configuration`, `/.well-known/oauth-authorization-server${path}`];
   if (wellKnown.includes(pathname)) return 'discovery';
-  const names: readonly Asked[] = ['jwks', 'authorize', 'token', 'userinfo', 'revoke', 'logout'];
+  const names: readonly Asked[] = ['jwks', 'authorize', 'token', 'userinfo', 'revoke', 'logout', 'introspect'];
   return names.find((name) => pathname === `${path}/${name}`);
 }
 
@@ -51,6 +52,7 @@ function metadata(state: State): Record<string, unknown> {
     jwks_uri: `${issuer}/jwks`,
     revocation_endpoint: `${issuer}/revoke`,
     end_session_endpoint: `${issuer}/logout`,
+    introspection_endpoint: `${issuer}/introspect`,
     response_types_supported: ['code'],
     subject_types_supported: ['public'],
     id_token_signing_alg_values_supported: ['RS256'],
@@ -75,11 +77,18 @@ function authorize(state: State, asked: URLSearchParams, response: ServerRespons
   response.writeHead(302, { location: to.href }).end();
 }
 
-async function token(state: State, asked: URLSearchParams, response: ServerResponse): Promise<void> {
+async function token(
+  state: State,
+  asked: URLSearchParams,
+  { request, response }: { request: IncomingMessage; response: ServerResponse },
+): Promise<void> {
   state.tokenRequests.push(asked);
   const grant = asked.get('grant_type');
   if (grant === 'client_credentials') {
-    const client = asked.get('client_id') ?? 'service';
+    const by = withClient(new URLSearchParams(asked), request);
+    const client = by.get('client_id') ?? 'service';
+    const { clients } = state.behaviour;
+    if (clients && clients[client] !== by.get('client_secret')) return json(response, 401, { error: 'invalid_client' });
     const access = await accessToken(state, { sub: client, client_id: client, scope: asked.get('scope') ?? 'all' }, {});
     return json(response, 200, {
       access_token: access,
@@ -95,6 +104,21 @@ async function token(state: State, asked: URLSearchParams, response: ServerRespo
   const family = rotate(state, asked.get('refresh_token') ?? '');
   if (!family) return json(response, 400, { error: 'invalid_grant' });
   json(response, 200, await tokensFor(state, { login: new URLSearchParams(), family }));
+}
+
+/** A client that says who it is by Basic (RFC 6749 §2.3.1) is noted as if it had said so in the form. */
+function withClient(asked: URLSearchParams, request: IncomingMessage): URLSearchParams {
+  const basic = /^Basic (.+)$/.exec(request.headers.authorization ?? '')?.[1];
+  if (basic === undefined) return asked;
+  const [id = '', secret = ''] = Buffer.from(basic, 'base64').toString().split(':');
+  // Form encoding is what a query is written in.
+  for (const [name, value] of new URLSearchParams(`client_id=${id}&client_secret=${secret}`)) asked.set(name, value);
+  return asked;
+}
+
+function introspect(state: State, asked: URLSearchParams, response: ServerResponse): void {
+  const known = state.behaviour.opaque[asked.get('token') ?? ''];
+  json(response, 200, known ? { active: true, ...known } : { active: false });
 }
 
 function redeem(state: State, asked: URLSearchParams): URLSearchParams | undefined {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from 'jose';
 
 /** What can be asked of a provider, by the path it is asked at. */
-export type Asked = 'discovery' | 'jwks' | 'authorize' | 'token' | 'userinfo' | 'revoke' | 'logout';
+export type Asked = 'discovery' | 'jwks' | 'authorize' | 'token' | 'userinfo' | 'revoke' | 'logout' | 'introspect';
 
 /** An answer that takes the place of the proper one. */
 export interface Answer {
@@ -39,6 +39,10 @@ export interface Behaviour {
   metadata: Readonly<Record<string, unknown>>;
   /** Likewise for what `/authorize` sends back: `code`, `state`, `iss`, `error` … */
   authorizeResponse: Readonly<Record<string, string | undefined>>;
+  /** Secrets of the clients that may use client credentials, by their id; undefined: any client with any secret. */
+  clients: Readonly<Record<string, string>> | undefined;
+  /** What introspection says of tokens, besides `active: true`; it knows no others. */
+  opaque: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   /** Answers in place of the proper ones: errors, garbage, oversized bodies. */
   readonly answers: Partial<Record<Asked, Answer>>;
 }
@@ -90,9 +94,11 @@ export async function initialState(options: ProviderOptions): Promise<State> {
       userinfo: {},
       metadata: {},
       authorizeResponse: {},
+      clients: undefined,
+      opaque: {},
       answers: {},
     },
-    calls: { discovery: 0, jwks: 0, authorize: 0, token: 0, userinfo: 0, revoke: 0, logout: 0 },
+    calls: { discovery: 0, jwks: 0, authorize: 0, token: 0, userinfo: 0, revoke: 0, logout: 0, introspect: 0 },
     held: new Map(),
     watchers: new Set(),
     codes: new Map(),

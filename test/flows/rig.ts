@@ -36,7 +36,7 @@ export interface Rig {
   move(ms: number): void;
   /** One request to the gateway, nothing followed and nothing remembered. */
   ask(path: string, question?: Question): Promise<Answer>;
-  /** Stops the gateway and starts another one from the same settings, on the same port; nothing is remembered. */
+  /** Stops the gateway and starts another one from the same files, on the same port; nothing is remembered. */
   restart(): Promise<void>;
   /** Stops the gateway only. */
   stop(): Promise<void>;
@@ -51,6 +51,8 @@ export interface RigOptions {
   readonly upstream?: string;
   /** Of server-sent events. */
   readonly tickMs?: number;
+  /** Further files beside the settings, by their path. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** With the demo's certified provider, whose pages a person goes through. */
@@ -179,12 +181,16 @@ async function startOnce(
   const { issuer, secret, stop: stopIssuer } = await startIssuer(publicUrls);
   undo.push(stopIssuer);
   const text = await settingsText({ port, publicUrls, issuer, upstream }, options.settings ?? {});
-  const settings = await makeSettingsFolder(text, { ...secretFiles, 'secrets/oidc_client_secret': secret });
+  const settings = await makeSettingsFolder(text, {
+    ...secretFiles,
+    'secrets/oidc_client_secret': secret,
+    ...options.files,
+  });
   undo.push(settings.remove);
   const log = createLogLines();
-  const loaded = await loadConfig(settings.file);
-  if (loaded.kind === 'mistakes') throw new Error(describeMistakes('settings', loaded.mistakes));
   const open = async () => {
+    const loaded = await loadConfig(settings.file);
+    if (loaded.kind === 'mistakes') throw new Error(describeMistakes('settings', loaded.mistakes));
     const made = await createGateway(loaded.config, { now: clock.now, output: log.output });
     const { admin } = await made.start();
     return { made, admin };

@@ -84,6 +84,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     signIn: () => undefined,
     signOut: () => undefined,
     renewal: () => undefined,
+    apiKey: () => undefined,
+    introspection: () => undefined,
     upstream: (_name, outcome) => measured.push(outcome),
     watchUpstream: (_name, read) => {
       state = read;
@@ -95,6 +97,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     protocol: 'http',
     targets: [{ host: '127.0.0.1', port: needs.upstream.port ?? 0 }],
     ...usualTimes,
+    identityHeaders: [],
+    upstreamAuthorization: 'verified',
     connectTimeoutMs: 2000,
     headersTimeoutMs: 5000,
     ...needs.upstream,

@@ -164,6 +164,8 @@ describe('an upstream over TLS', () => {
       protocol: 'https',
       targets: [{ host: '127.0.0.1', port: 1 }],
       ...usualTimes,
+      identityHeaders: [],
+      upstreamAuthorization: 'verified',
       connectTimeoutMs: 1,
       headersTimeoutMs: 1,
       caFile: join(folder, 'absent.pem'),
@@ -178,6 +180,8 @@ describe('an upstream over TLS', () => {
       signIn: nothing,
       signOut: nothing,
       renewal: nothing,
+      apiKey: nothing,
+      introspection: nothing,
     };
     const page = () => Promise.resolve({ contentType: '', body: '' });
     const never = () => false;

@@ -100,7 +100,7 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const idp = options.idpQueryParameter === undefined ? {} : { idpQueryParameter: options.idpQueryParameter };
   return {
     login: createLogin({ ...shared, ...idp, clientId, scopes: options.scopes ?? ['openid', 'profile'], states }),
-    callback: createCallback({ ...shared, claims, states, sameSite, loop }),
+    callback: createCallback({ ...shared, claims, keepsAccessToken: false, states, sameSite, loop }),
     out: createLogout({ ...shared, revocations, publicUrl: ORIGIN, authorizedUris, latest: renewer.latest }),
     renewer,
     provider,
@@ -192,6 +192,8 @@ export function createTestMetrics(): Metrics {
     signIn: nothing,
     signOut: nothing,
     renewal: nothing,
+    apiKey: nothing,
+    introspection: nothing,
     upstream: nothing,
     watchUpstream: nothing,
     page: async () => ({ contentType: 'text/plain', body: '' }),

@@ -13,6 +13,40 @@ function route(path: string, host?: string): RouteSetting {
   };
 }
 
+describe('a route whose path ends in a dot', () => {
+  const find = createRoutes([
+    route('/'),
+    route('/a.'),
+    route('/a.b.'),
+    route('/a.b.One'),
+    route('/x/y.'),
+    route('/z.', 'z.test'),
+  ]);
+
+  for (const [path, expected] of [
+    ['/a.Service/Method', '/a.'],
+    ['/a.', '/a.'],
+    ['/a./x', '/a.'],
+    ['/a.b.Two/Method', '/a.b.'],
+    ['/a.b.One/Method', '/a.b.One'],
+    ['/a.b.OneMore/Method', '/a.b.'],
+    ['/a', '/'],
+    ['/a/b', '/'],
+    ['/ab.Service/Method', '/'],
+    ['/q/a.Service', '/'],
+    ['/x/y.z/w', '/x/y.'],
+    ['/x/y', '/'],
+    ['/z.Service', '/'],
+  ] as const)
+    it(`${path} goes to ${expected}`, () => assert.equal(find('x.test', path)?.upstream, expected));
+
+  it('is no way around another route for who decodes', () => {
+    assert.equal(find('x.test', '/%61.Service/Method'), undefined);
+    assert.equal(find('x.test', '/a%2eService/Method'), undefined);
+    assert.equal(find('z.test', '/z.Service')?.upstream, 'z.test /z.');
+  });
+});
+
 describe('a route', () => {
   const find = createRoutes([
     route('/'),
