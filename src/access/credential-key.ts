@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import type { Provable } from '../authenticate/authenticate.ts';
+import type { Provable, ProvenBearer } from '../authenticate/authenticate.ts';
 
 /** A longer credential is not kept beside its connection. */
 const LONGEST_KEPT = 4096;
@@ -16,7 +16,7 @@ export interface CredentialKeys {
    * @param connection what the request came in on
    */
   of(credential: Provable, rule: string, connection: object): string;
-  /** Keeps the key beside its connection, whose next request most likely brings the same; for allowed callers only. */
+  /** Keeps the key beside its connection, whose next request most likely brings the same; for allowed callers only, see `mayBeKept`. */
   keep(key: string, credential: Provable, rule: string, connection: object): void;
 }
 
@@ -44,7 +44,7 @@ export function createCredentialKeys(): CredentialKeys {
       const value = proofOf(credential);
       const last = lastOf.get(connection);
       // Not in constant time: whoever could measure it shares the connection, and would have to guess at least eight bytes
-      // of a sealed value at once to see a nanosecond's difference. Whatever differs is hashed, and so compared blindly.
+      // of a sealed or signed value at once to see a nanosecond's difference. Whatever differs is hashed, and so compared blindly.
       const isLast = last !== undefined && last.value === value && last.place === placeOf(credential);
       return isLast && last.rule === rule ? last.key : startOf(placeOf(credential), rule) + digestOf(value);
     },
@@ -54,6 +54,14 @@ export function createCredentialKeys(): CredentialKeys {
       lastOf.set(connection, { place: placeOf(credential), value: copyOf(value), rule, key });
     },
   };
+}
+
+/**
+ * Whether a credential may stand beside its connection as it is: a sealed cookie or a signed token, which nobody can guess
+ * piece by piece. An API key holds a secret that a person may have chosen, and is kept nowhere; an opaque token, likewise.
+ */
+export function mayBeKept(credential: Provable, bearer: ProvenBearer | undefined): boolean {
+  return credential.kind === 'session' || bearer?.kind === 'as-sent';
 }
 
 function digestOf(value: string): string {

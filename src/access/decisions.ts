@@ -6,7 +6,7 @@ import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Revocations } from '../session/revocations.ts';
-import { createCredentialKeys } from './credential-key.ts';
+import { createCredentialKeys, mayBeKept } from './credential-key.ts';
 import type { Decision } from './decision.ts';
 import { createDecisionCache, type DecisionCache } from './decision-cache.ts';
 import { judge, type Rule } from './policy.ts';
@@ -64,7 +64,8 @@ export function createDecisions(needs: DecisionNeeds): Decisions {
       if (known) {
         needs.metrics.decision('hit');
         const decision = standing(known, { key, cache, needs });
-        if (decision.kind === 'allow') keys.keep(key, credential, rule.name, connection);
+        if (decision.kind === 'allow' && mayBeKept(credential, decision.bearer))
+          keys.keep(key, credential, rule.name, connection);
         return count(decision, needs);
       }
       const shared = underWay.get(key);

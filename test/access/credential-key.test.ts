@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createCredentialKeys } from '../../src/access/credential-key.ts';
+import { createCredentialKeys, mayBeKept } from '../../src/access/credential-key.ts';
 import type { Provable } from '../../src/authenticate/authenticate.ts';
+import { Secret } from '../../src/config/secret.ts';
 
 const session = (cookie: string) => ({ kind: 'session', cookie }) as const;
 
@@ -65,6 +66,14 @@ describe('the key beside a connection', () => {
     ] as const)
       assert.equal(keys.of(credential, rule, connection), keys.of(credential, rule, {}));
     assert.notEqual(keys.of(session('ab'), 'r', {}), 'kept', 'nor on another connection');
+  });
+
+  it('is kept for sealed cookies and verified JWTs, not for API keys and opaque tokens', () => {
+    const token = { kind: 'bearer', token: 't', header: 'flyte' } as const;
+    assert.equal(mayBeKept(session('a'), undefined), true);
+    assert.equal(mayBeKept(token, { kind: 'as-sent' }), true);
+    assert.equal(mayBeKept(token, { kind: 'obtained', accessToken: new Secret('x') }), false);
+    assert.equal(mayBeKept(token, undefined), false);
   });
 
   it('is not kept for a credential that is too long to keep', () => {
