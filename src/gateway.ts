@@ -223,8 +223,8 @@ function createDecider(shared: Shared, signIn: SignIn): Decisions {
     token: createWaysIn({ ...shared, ...signIn }),
     session: async (cookie) => {
       const proof = await proveSession(cookie);
-      const id = proof.kind === 'proven' ? proof.identity.sessionId : undefined;
-      if (id !== undefined) relyingParty.seen({ id });
+      const session = proof.kind === 'proven' ? proof.identity.session : undefined;
+      if (session) relyingParty.seen(session);
       return proof;
     },
   });

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { SessionMarks } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
@@ -28,7 +29,7 @@ export interface RelyingParty {
   /** Once however many ask. Never throws. */
   renew(session: Session): Promise<Renewal>;
   /** Told of every session that was proved: whoever carries one is in no sign-in loop. */
-  seen(session: Pick<Session, 'id'>): void;
+  seen(session: Pick<SessionMarks, 'handle'>): void;
   /** Waits for what is still being said to the provider. Never throws. */
   settled(): Promise<void>;
 }
