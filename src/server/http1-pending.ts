@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import type { Millis } from '../config/units.ts';
 import type { Contain } from './contain.ts';
 import { isStalled } from './http1-stall.ts';
+import { lingerAfterReply } from './linger.ts';
 
 /** Requests of one connection that wait for their answer at once: nobody pipelines so many. */
 const maxPipelined = 100;
@@ -52,7 +53,10 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
     for (const line of lines.values()) {
       // Only the last one may end the connection: those before it would take the rest of the line with them.
       const last = line.at(-1);
-      if (last && !last.headersSent) last.shouldKeepAlive = false;
+      if (!last || last.headersSent) continue;
+      last.shouldKeepAlive = false;
+      // What its caller sends behind it would be done without an answer.
+      lingerAfterReply(last.req.socket);
     }
   };
   const onTimeout = (socket: Socket) => {

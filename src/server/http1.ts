@@ -83,7 +83,7 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
   const framing = readFraming(request.rawHeaders);
   if (hasBody(framing)) reading.set(request.socket, request);
   const exchange = new Http1Exchange({ request, response }, framing, serving);
-  if (pending.isRetiring) response.shouldKeepAlive = false;
+  if (pending.isRetiring) exchange.closeAfterReply();
   // Of an upgrade that we ignore, Node's parser throws away what came in one packet with it: half of a next request, and
   // the other half would be read as something else.
   if (request.headers.upgrade !== undefined) exchange.closeAfterReply();
