@@ -1,6 +1,6 @@
-import { isIPv6 } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import type { Clock, Millis } from '../config/units.ts';
+import { networkOf } from '../server/network.ts';
 
 /** Failures within a minute, after which further tries are refused. Absent scopes have no limit. */
 export interface FailureLimits {
@@ -119,19 +119,4 @@ function isFull({ level, limit }: Bucket): boolean {
 
 function isTaken({ level, limit, underWay }: Bucket): boolean {
   return underWay > 0 && level + underWay + 1 > limit;
-}
-
-/** An IPv4 address, or the /64 of an IPv6 one: whoever has one of its addresses has them all. */
-export function networkOf(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [before = '', after] = address.toLowerCase().replace(/%.*$/, '').split('::');
-  const head = before === '' ? [] : before.split(':');
-  if (after === undefined) return head.slice(0, 4).map(plain).join(':');
-  const tail = after === '' ? [] : after.split(':').flatMap((group) => (group.includes('.') ? ['v4', 'v4'] : [group]));
-  const zeros = Array.from({ length: Math.max(0, 8 - head.length - tail.length) }, () => '0');
-  return [...head, ...zeros, ...tail].slice(0, 4).map(plain).join(':');
-}
-
-function plain(group: string): string {
-  return group.replace(/^0+(?=.)/, '');
 }

@@ -16,10 +16,11 @@ export type Loaded =
   | { readonly kind: 'config'; readonly config: Config; readonly effective: Effective }
   | { readonly kind: 'mistakes'; readonly mistakes: readonly Mistake[] };
 
-const maxBytes = 1_048_576;
+/** Ten thousand routes take about one. */
+const maxBytes = 4 * 1_048_576;
 
 /**
- * Reads one YAML file, at most 1 MiB, and the secret files it names.
+ * Reads one YAML file, at most 4 MiB, and the secret files it names.
  *
  * @param file relative paths inside it start from its folder
  * @returns the settings, frozen, or everything that is wrong with them at once
@@ -29,7 +30,7 @@ export async function loadConfig(file: string): Promise<Loaded> {
   if ('trouble' in read)
     return {
       kind: 'mistakes',
-      mistakes: [{ path: [], expected: 'a settings file, at most 1 MiB', found: read.trouble }],
+      mistakes: [{ path: [], expected: 'a settings file, at most 4 MiB', found: read.trouble }],
     };
   const folder = resolve(dirname(file));
   const yaml = readYaml(read.text);

@@ -43,7 +43,7 @@ export const limits = section('What one caller may take up', {
     unit: 'connections',
   }),
   connectionsPerAddress: count({
-    doc: 'open at once from one IP address; a balancer in front is one address',
+    doc: 'open at once from one IP address, or from one /64 of IPv6; a balancer in front is one address',
     default: 20_000,
     min: 1,
     max: 1_000_000,

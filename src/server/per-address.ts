@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
+import { networkOf } from './network.ts';
 
-/** Connections by the IP address of their peer: as many entries as addresses that have one open. */
+/** Connections by the IP address of their peer, IPv6 by its /64: as many entries as have one open. */
 export interface PerAddress {
   /** Counts a connection until it closes. @returns false when its address has too many already */
   add(socket: Socket): boolean;
@@ -10,7 +11,7 @@ export function createPerAddress(max: number): PerAddress {
   const counts = new Map<string, number>();
   return {
     add: (socket) => {
-      const address = socket.remoteAddress ?? '';
+      const address = networkOf(socket.remoteAddress ?? '');
       const count = (counts.get(address) ?? 0) + 1;
       counts.set(address, count);
       socket.once('close', () => {

@@ -597,9 +597,9 @@ describe('loadConfig, of a file with mistakes', () => {
     });
   }
 
-  it('refuses a file over 1 MiB without reading it to its end', async () => {
-    assert.deepEqual(await mistakesOf(`${leastSettings}#${'x'.repeat(1_048_576)}`), [
-      { path: [], expected: 'a settings file, at most 1 MiB', found: 'more than 1048576 bytes' },
+  it('refuses a file over 4 MiB without reading it to its end', async () => {
+    assert.deepEqual(await mistakesOf(`${leastSettings}#${'x'.repeat(4 * 1_048_576)}`), [
+      { path: [], expected: 'a settings file, at most 4 MiB', found: 'more than 4194304 bytes' },
     ]);
   });
 
@@ -612,7 +612,7 @@ describe('loadConfig, of a file with mistakes', () => {
     const loaded = await loadConfig('/nowhere/flytegate.yaml');
     assert.deepEqual(loaded, {
       kind: 'mistakes',
-      mistakes: [{ path: [], expected: 'a settings file, at most 1 MiB', found: 'no such file' }],
+      mistakes: [{ path: [], expected: 'a settings file, at most 4 MiB', found: 'no such file' }],
     });
   });
 
