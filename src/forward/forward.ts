@@ -34,6 +34,8 @@ export interface ForwardNeeds {
     readonly streamWindow: number;
     /** Silence after which an upgraded connection ends; 0: never. */
     readonly upgradeIdleMs: Millis;
+    /** How long a caller whose handshake was refused may take nothing of the answer. */
+    readonly bodyIdleMs: Millis;
   };
   readonly log: Log;
   readonly metrics: Metrics;
@@ -55,7 +57,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const headers = createHeaders(needs);
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
-  const { streamWindow, upgradeIdleMs } = needs.limits;
+  const { streamWindow, upgradeIdleMs, bodyIdleMs } = needs.limits;
   let isClosing = false;
   const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
   for (const [name, setting] of Object.entries(needs.upstreams)) {
@@ -67,7 +69,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       const { hostHeader } = upstream;
       const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
-      return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs });
+      return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs, bodyIdleMs });
     },
     close: async () => {
       isClosing = true;
@@ -82,6 +84,7 @@ interface Way {
   readonly contain: Contain;
   readonly whyLost: () => Cut;
   readonly upgradeIdleMs: Millis;
+  readonly bodyIdleMs: Millis;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
@@ -133,7 +136,7 @@ function passUpgrade(
   exchange: Exchange,
   wire: Extract<Wire, { kind: 'upgrade' }>,
   plan: ForwardPlan,
-  { headers, upstream, contain, whyLost, upgradeIdleMs }: Way,
+  { headers, upstream, contain, whyLost, upgradeIdleMs, bodyIdleMs }: Way,
 ): Promise<Forwarded> {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
     const cause = new UpstreamError(
@@ -148,7 +151,8 @@ function passUpgrade(
     return Promise.resolve(failed(cause, false, whyLost()));
   }
   const measure = upstream.measure();
-  const needs = { headers, dial, addresses, headersTimeoutMs, measure, open, contain, whyLost, idleMs: upgradeIdleMs };
+  const times = { headersTimeoutMs, idleMs: upgradeIdleMs, stallMs: bodyIdleMs };
+  const needs = { headers, dial, addresses, measure, open, contain, whyLost, ...times };
   return forwardUpgrade({ exchange, wire, plan }, needs).finally(() => http1.leave());
 }
 

@@ -1,6 +1,8 @@
 import { type IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Millis } from '../config/units.ts';
 import type { Contain } from '../server/contain.ts';
+import { linger } from '../server/linger.ts';
 import { isFinalStatus } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
 import type { Headers } from './headers.ts';
@@ -20,15 +22,22 @@ interface Refusal {
 /**
  * Passes on what an upstream answered to a handshake instead of 101: an ordinary answer, the last on this connection.
  * `failed` for one that cannot be said; the connection is then as it was.
+ *
+ * @param needs.stallMs how long the caller may take nothing of what waits for it
  */
 export function passRefusal(
   { answer, request, caller, setCookie, reference }: Refusal,
-  needs: { headers: Headers; measure: Measure; contain: Contain },
+  needs: { headers: Headers; measure: Measure; contain: Contain; stallMs: Millis },
 ): Promise<Forwarded> {
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(caller);
   const downstream = new Http1Downstream(request, response);
+  // A server would pass it on, but the connection has left Node's when it was to be upgraded.
+  const onDrain = needs.contain(
+    () => void response.emit('drain'),
+    () => caller.destroy(),
+  );
   return new Promise((resolve) => {
     try {
       downstream.start(headOf(answer, needs.headers, setCookie));
@@ -41,11 +50,13 @@ export function passRefusal(
       return;
     }
     needs.measure.answered();
+    caller.on('drain', onDrain);
     downstream.onClose((complete) => {
       resolve({ kind: 'answered', status: response.statusCode, bytes: downstream.bytes, complete });
       answer.destroy();
     });
     closeAfter(response, caller, needs.contain);
+    endWhenStalled(caller, needs);
     pump(answer, downstream, { contain: needs.contain, reference });
   });
 }
@@ -65,13 +76,28 @@ function headOf(answer: IncomingMessage, headers: Headers, setCookie: string | u
 function closeAfter(response: ServerResponse, caller: Socket, contain: Contain): void {
   const finished = () => {
     response.detachSocket(caller);
-    caller.end();
+    // All of it is with the network then, and the caller has a moment to take it and close.
+    caller.end(() => linger(caller));
     // A server would say so; this response has none.
     response.emit('close');
   };
   response.once(
     'finish',
     contain(finished, () => caller.destroy()),
+  );
+}
+
+/** A caller that takes nothing for so long would hold its upstream's connection for ever. */
+function endWhenStalled(caller: Socket, { contain, stallMs }: { contain: Contain; stallMs: Millis }): void {
+  const look = () => {
+    if (caller.writableLength > 0) caller.destroy();
+    // It waits for the upstream, which has limits of its own.
+    else caller.setTimeout(stallMs);
+  };
+  caller.setTimeout(stallMs);
+  caller.on(
+    'timeout',
+    contain(look, () => caller.destroy()),
   );
 }
 

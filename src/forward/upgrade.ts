@@ -33,6 +33,8 @@ interface Needs {
   readonly whyLost: () => Cut;
   /** Silence after which the connection ends once it is upgraded; 0: never. */
   readonly idleMs: Millis;
+  /** How long a caller may take nothing of an answer. */
+  readonly stallMs: Millis;
   /** Sockets that end when the room closes. */
   readonly open: Set<Duplex>;
 }

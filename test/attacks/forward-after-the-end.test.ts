@@ -35,7 +35,7 @@ describe('once the connections to upstreams have ended, no more are opened', { t
         isIdentityHeader: () => false,
         isOurCookie: () => false,
         flyteHeaders: [],
-        limits: { streamWindow: 262_144, upgradeIdleMs: 0 },
+        limits: { streamWindow: 262_144, upgradeIdleMs: 0, bodyIdleMs: 60_000 },
         log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
         metrics: {
           request: ignore,

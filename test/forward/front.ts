@@ -108,7 +108,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     isIdentityHeader: needs.isIdentityHeader ?? isIdentityHeader,
     isOurCookie: (name) => name.includes('flytegate'),
     flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
-    limits: { streamWindow: 262_144, upgradeIdleMs: 0, ...needs.limits },
+    limits: { streamWindow: 262_144, upgradeIdleMs: 0, bodyIdleMs: 60_000, ...needs.limits },
     log: needs.log ?? quiet,
     metrics,
     ...(needs.lookup && { lookup: needs.lookup }),

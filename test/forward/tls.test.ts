@@ -185,7 +185,7 @@ describe('an upstream over TLS', () => {
     };
     const page = () => Promise.resolve({ contentType: '', body: '' });
     const never = () => false;
-    const limits = { streamWindow: 262_144, upgradeIdleMs: 0 };
+    const limits = { streamWindow: 262_144, upgradeIdleMs: 0, bodyIdleMs: 60_000 };
     const upstreams = { up: setting };
     const needs = { upstreams, isIdentityHeader: never, isOurCookie: never, flyteHeaders: [], limits, log };
     assert.throws(() => createForward({ ...needs, metrics: { ...metrics, page } }), {

@@ -118,6 +118,16 @@ describe('a WebSocket handshake', () => {
     });
   }
 
+  it('that the upstream refuses at length is refused in all its words', async () => {
+    const words = 'no '.repeat(1_000_000);
+    const upstream = await raw((socket) => {
+      socket.write(`HTTP/1.1 403 Nope\r\nContent-Length: ${words.length}\r\n\r\n${words}`);
+    });
+    const door = await front({ upstream: { port: upstream.port } });
+    const heard = await talk(door.http1Port, HANDSHAKE);
+    assert.equal(heard.length - heard.indexOf('\r\n\r\n') - 4, words.length);
+  });
+
   it('that the upstream does not answer is a timeout', async () => {
     const upstream = await raw(() => undefined);
     const door = await front({ upstream: { port: upstream.port, headersTimeoutMs: 100 } });
