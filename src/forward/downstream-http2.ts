@@ -7,19 +7,41 @@ import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
 import { type Following, followAnswer } from './last-words.ts';
 import { withoutRepeats } from './single-fields.ts';
 
+const DOWNSTREAM = Symbol('downstream');
+
+/** A caller's stream, with what answers it until the exchange is over. The listeners are the same for every stream. */
+type Carrier = ServerHttp2Stream & { [DOWNSTREAM]?: Http2Downstream | undefined };
+
+// What an error means is told by 'close'; without a listener it would end the process.
+const unheard = () => undefined;
+
+function onWantTrailers(this: Carrier): void {
+  this[DOWNSTREAM]?.sendTrailers();
+}
+
+// 'aborted' comes at once; 'end' of the body and 'close' would look regular or wait for what is buffered.
+function onAborted(this: Carrier): void {
+  this[DOWNSTREAM]?.over(false);
+}
+
+function onClose(this: Carrier): void {
+  this[DOWNSTREAM]?.over(this.writableFinished && this.rstCode === constants.NGHTTP2_NO_ERROR);
+}
+
 /** A caller that speaks HTTP/2. */
 export class Http2Downstream implements Downstream {
   readonly hop = 'http2';
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: Carrier;
   #following: Following | undefined;
   #answerTrailers: readonly string[] = [];
+  #done: ((complete: boolean) => void) | undefined;
   bytes = 0;
 
   constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
     keepRequestTrailers(stream);
-    // What an error means is told by 'close'; without a listener it would end the process.
-    stream.on('error', () => undefined);
+    this.#stream[DOWNSTREAM] = this;
+    stream.on('error', unheard);
   }
 
   get body(): Readable {
@@ -50,7 +72,7 @@ export class Http2Downstream implements Downstream {
     // Trailers are always announced to Node: only then can a broken answer still be reset. Without them Node would mark
     // the last frame before the reset as a regular end of stream.
     const options = { endStream, waitForTrailers: !endStream, sendDate: false };
-    this.#stream.once('wantTrailers', () => this.#sendTrailers());
+    this.#stream.on('wantTrailers', onWantTrailers);
     this.#stream.respond([':status', String(head.status), ...withoutRepeats(head.fields)], options);
   }
 
@@ -93,22 +115,22 @@ export class Http2Downstream implements Downstream {
       done(false);
       return;
     }
-    let isOver = false;
-    const over = (complete: boolean) => {
-      if (isOver) return;
-      isOver = true;
-      done(complete);
-    };
-    // 'aborted' comes at once; 'end' of the body and 'close' would look regular or wait for what is buffered.
-    stream.once('aborted', () => over(false));
-    stream.once('close', () => over(stream.writableFinished && stream.rstCode === constants.NGHTTP2_NO_ERROR));
+    this.#done = done;
+    stream.on('aborted', onAborted);
+    stream.on('close', onClose);
+  }
+
+  over(complete: boolean): void {
+    this.#stream[DOWNSTREAM] = undefined;
+    this.#done?.(complete);
+    this.#done = undefined;
   }
 
   #isOpen(): boolean {
     return !this.#stream.destroyed && !this.#stream.closed;
   }
 
-  #sendTrailers(): void {
+  sendTrailers(): void {
     if (!this.#isOpen()) return;
     try {
       this.#stream.sendTrailers(grouped(this.#answerTrailers));

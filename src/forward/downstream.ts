@@ -73,7 +73,10 @@ export function isFinalStatus(status: number): boolean {
  */
 export function grouped(flat: readonly string[]): Record<string, string | string[]> {
   const result: Record<string, string | string[]> = Object.create(null);
-  for (const [name, value] of pairs(withoutRepeats(flat))) {
+  const fields = withoutRepeats(flat);
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? '';
+    const value = fields[i + 1] ?? '';
     const before = result[name];
     result[name] = before === undefined ? value : Array.isArray(before) ? [...before, value] : [before, value];
   }

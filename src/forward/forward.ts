@@ -12,7 +12,7 @@ import { Http2Downstream, isGrpc } from './downstream-http2.ts';
 import { createHeaders, type Headers } from './headers.ts';
 import type { Pauses } from './health.ts';
 import { forwardHttp1 } from './http1.ts';
-import { forwardHttp2 } from './http2.ts';
+import { createHttp2Listeners, forwardHttp2, type Http2Listeners } from './http2.ts';
 import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 import type { Lookup } from './resolver.ts';
 import type { Share } from './share.ts';
@@ -56,6 +56,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const now = needs.now ?? (() => performance.now());
   const headers = createHeaders(needs);
   const contain = createContain(needs.log);
+  const listeners = createHttp2Listeners(contain);
   const upstreams = new Map<string, UpstreamConnections>();
   const { streamWindow, upgradeIdleMs, bodyIdleMs } = needs.limits;
   let isClosing = false;
@@ -69,7 +70,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       const { hostHeader } = upstream;
       const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
-      return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs, bodyIdleMs });
+      return pass(exchange, said, { headers, upstream, contain, listeners, whyLost, upgradeIdleMs, bodyIdleMs });
     },
     close: async () => {
       isClosing = true;
@@ -82,6 +83,7 @@ interface Way {
   readonly headers: Headers;
   readonly upstream: UpstreamConnections;
   readonly contain: Contain;
+  readonly listeners: Http2Listeners;
   readonly whyLost: () => Cut;
   readonly upgradeIdleMs: Millis;
   readonly bodyIdleMs: Millis;
@@ -121,14 +123,14 @@ async function passWithin(share: Share, passRequest: () => Promise<Forwarded>): 
 }
 
 function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
-  const { headers, upstream, contain, whyLost } = way;
+  const { headers, upstream, listeners, whyLost } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
   const { heads, scheme } = upstream;
   const measure = upstream.measure();
   const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost };
   return speaksHttp2(upstream, wire)
-    ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, heads, measure, contain })
+    ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, heads, measure, listeners })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
 }
 

@@ -1,6 +1,6 @@
 import { withoutCookies } from '../server/cookie.ts';
 import type { Exchange } from '../server/exchange.ts';
-import { assertWritable } from '../server/writable-field.ts';
+import { assertWritableValue } from '../server/writable-field.ts';
 import { createVerdicts, type HeaderRules, type Verdicts } from './field-verdicts.ts';
 import type { ForwardPlan } from './plan.ts';
 
@@ -23,8 +23,10 @@ export interface Headers {
   /**
    * The fields of a request as the upstream shall see them: byte for byte and in order, except what belongs to the hop,
    * claims an identity, or is a credential of ours; then our own, which nothing the caller sent can remove.
+   *
+   * @param begun what the fields are added to: HTTP/2's pseudo-headers
    */
-  request(exchange: Exchange, plan: ForwardPlan, hop: Hop): RequestFields;
+  request(exchange: Exchange, plan: ForwardPlan, hop: Hop, begun?: string[]): RequestFields;
   /**
    * The fields of an answer as the caller shall see them, byte for byte without those of the hop; our cookie comes last.
    *
@@ -39,7 +41,7 @@ export interface Headers {
 export function createHeaders(rules: HeaderRules): Headers {
   const verdicts = createVerdicts(rules);
   return {
-    request: (exchange, plan, hop) => requestFields({ rules, verdicts, exchange, plan, hop }),
+    request: (exchange, plan, hop, begun = []) => requestFields({ rules, verdicts, exchange, plan, hop }, begun),
     answer: (raw, hop, setCookie) => answerFields({ rules, verdicts, hop, setCookie }, text(raw)),
     trailers: (raw) => trailerFields(verdicts, text(raw)),
   };
@@ -62,11 +64,11 @@ interface RequestJob {
   readonly hop: Hop;
 }
 
-function requestFields(job: RequestJob): RequestFields {
+function requestFields(job: RequestJob, begun: string[]): RequestFields {
   const { exchange, verdicts, hop } = job;
   const { raw } = exchange.head.fields;
   const named = namedByConnection(raw, verdicts);
-  const carried: Carried = { fields: [], announcesBody: false, cookieAt: -1, upgrade: undefined };
+  const carried: Carried = { fields: begun, announcesBody: false, cookieAt: -1, upgrade: undefined };
   if (hop !== 'http2') carried.fields.push('Host', hostFor(exchange, job.plan));
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? '';
@@ -149,17 +151,24 @@ function carryCookies(job: RequestJob, carried: Carried, name: string, value: st
 
 function addOurs(job: RequestJob, fields: string[]): void {
   const { plan, exchange, hop } = job;
-  const at = fields.length;
   for (let i = 0; i < plan.identity.length; i += 2)
-    push(fields, hop, plan.identity[i] ?? '', plan.identity[i + 1] ?? '');
-  if (plan.authorization !== undefined) push(fields, hop, 'Authorization', `Bearer ${plan.authorization}`);
-  push(fields, hop, 'X-Forwarded-For', plan.client.address);
-  push(fields, hop, 'X-Forwarded-Proto', plan.client.scheme);
-  push(fields, hop, 'X-Forwarded-Host', plan.client.host);
-  push(fields, hop, 'X-Request-ID', plan.client.requestId ?? exchange.id);
-  // Clients of HTTP/1.1 check by themselves; Node's HTTP/2 would take a NUL for the end of a value, and what follows for
-  // another field.
-  if (hop === 'http2') assertWritable(fields.slice(at));
+    pushOurs(fields, hop, plan.identity[i] ?? '', plan.identity[i + 1] ?? '');
+  if (plan.authorization !== undefined) pushOurs(fields, hop, 'Authorization', `Bearer ${plan.authorization}`);
+  pushOurs(fields, hop, 'X-Forwarded-For', plan.client.address);
+  pushOurs(fields, hop, 'X-Forwarded-Proto', plan.client.scheme);
+  pushOurs(fields, hop, 'X-Forwarded-Host', plan.client.host);
+  pushOurs(fields, hop, 'X-Request-ID', plan.client.requestId ?? exchange.id);
+}
+
+/**
+ * Clients of HTTP/1.1 check by themselves; Node's HTTP/2 checks names, but would take a NUL for the end of a value, and what
+ * follows for another field.
+ *
+ * @throws {TypeError} for a value that cannot be written
+ */
+function pushOurs(fields: string[], hop: Hop, name: string, value: string): void {
+  if (hop === 'http2') assertWritableValue(name, value);
+  push(fields, hop, name, value);
 }
 
 interface AnswerJob {
@@ -240,10 +249,15 @@ function namedByConnection(raw: readonly string[], verdicts: Verdicts): Set<stri
 }
 
 function text(raw: readonly (string | Uint8Array)[]): readonly string[] {
+  if (isText(raw)) return raw;
   const strings: string[] = [];
   for (const part of raw) {
     if (typeof part === 'string') strings.push(part);
     else strings.push((Buffer.isBuffer(part) ? part : Buffer.from(part)).toString('latin1'));
   }
   return strings;
+}
+
+function isText(raw: readonly (string | Uint8Array)[]): raw is readonly string[] {
+  return raw.every((part) => typeof part === 'string');
 }

@@ -6,7 +6,7 @@ import { isGrpc } from './downstream-http2.ts';
 import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
 import type { Session } from './http2-sessions.ts';
-import { Http2Upload } from './http2-upload.ts';
+import { createUploadListeners, Http2Upload, type UploadListeners, type UploadOwner } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
 import type { Http2Connections, Measure } from './upstream.ts';
 import { bodyTooLarge, failed, isBodyTooLarge, saysNothingOfThem, UpstreamError, wasLate } from './upstream-failure.ts';
@@ -19,7 +19,26 @@ interface Needs {
   /** Where requests wait for the head of their answer. */
   readonly heads: Waiting;
   readonly measure: Measure;
+  readonly listeners: Http2Listeners;
+}
+
+const TRANSFER = Symbol('transfer');
+
+/** A stream to an upstream, with what it is there for until its end. */
+type Carrier = ClientHttp2Stream & { [TRANSFER]?: Http2Transfer | undefined };
+
+/**
+ * What is listened for, the same functions for every stream: with closures of its own each, whatever a request held on to
+ * would live as long as Node remembers its streams, past several collections (measured: half of what those copy).
+ */
+export interface Http2Listeners {
+  readonly listen: (up: ClientHttp2Stream) => void;
+  readonly upload: UploadListeners;
   readonly contain: Contain;
+}
+
+export function createHttp2Listeners(contain: Contain): Http2Listeners {
+  return { listen: Http2Transfer.listeners(contain), upload: createUploadListeners(contain), contain };
 }
 
 /** Passes a request on to an HTTP/2 upstream and the answer back, with the trailers of both. */
@@ -29,7 +48,7 @@ export function forwardHttp2(passage: Passage, needs: Needs): Promise<Forwarded>
   });
 }
 
-class Http2Transfer implements Waiter {
+class Http2Transfer implements Waiter, UploadOwner {
   readonly #passage: Passage;
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
@@ -37,6 +56,7 @@ class Http2Transfer implements Waiter {
   #fields: readonly string[];
   readonly #upload: Http2Upload | undefined;
   #up: ClientHttp2Stream | undefined;
+  #session: Session | undefined;
   /** Where it was sent last. */
   #address: Address | undefined;
   #status = 0;
@@ -53,49 +73,39 @@ class Http2Transfer implements Waiter {
   #isOver = false;
   /** While it waits for the head of the answer. */
   #ticket: number | undefined;
-  /** One for all listeners. */
-  readonly #crash = () => {
-    this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
-    if (this.#status !== 0) this.#breakOff();
-    else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
-  };
 
   constructor(passage: Passage, needs: Needs, resolve: (forwarded: Forwarded) => void) {
     this.#passage = passage;
     this.#needs = needs;
     this.#resolve = resolve;
     const { exchange, plan, downstream } = passage;
-    const { fields, announcesBody } = needs.headers.request(exchange, plan, 'http2');
+    const { method, target } = exchange.head;
+    const pseudo = [':method', method, ':scheme', needs.scheme, ':authority', hostFor(exchange, plan), ':path', target];
+    const { fields, announcesBody } = needs.headers.request(exchange, plan, 'http2', pseudo);
     if (downstream.hasBody(announcesBody)) {
-      this.#upload = new Http2Upload(downstream.body, {
-        maxBytes: plan.maxBodyBytes,
-        contained: (listener) => this.#contained(listener),
-        onSent: () => this.#awaitHead(),
-        onTooLarge: (maxBytes) => this.#refuseBody(maxBytes),
-      });
+      this.#upload = new Http2Upload(downstream.body, this, needs.listeners.upload, plan.maxBodyBytes);
     }
-    this.#fields = [
-      ':method',
-      exchange.head.method,
-      ':scheme',
-      needs.scheme,
-      ':authority',
-      hostFor(exchange, plan),
-      ':path',
-      exchange.head.target,
-      ...fields,
-    ];
+    this.#fields = fields;
   }
 
   begin(): void {
-    this.#passage.downstream.onClose(this.#contained((complete: boolean) => this.#callerClosed(complete)));
+    const { contain } = this.#needs.listeners;
+    const closed = (complete: boolean) => this.#callerClosed(complete);
+    this.#passage.downstream.onClose(contain(closed, () => this.crash()));
     if (!this.#isOver) this.#open();
+  }
+
+  /** A mistake of ours: it is this one exchange that ends, on both sides. */
+  crash(): void {
+    this.#up?.close(constants.NGHTTP2_INTERNAL_ERROR);
+    if (this.#status !== 0) this.#breakOff();
+    else this.#fail(new UpstreamError('upstream_broken', 'the exchange could not be passed on'), true);
   }
 
   /** @param avoid not there, when there is another address */
   #open(avoid?: Address): void {
     const upload = this.#upload;
-    let up: ClientHttp2Stream;
+    let up: Carrier;
     let session: Session;
     try {
       const found = this.#needs.connections.find(avoid);
@@ -109,6 +119,8 @@ class Http2Transfer implements Waiter {
       return;
     }
     this.#up = up;
+    this.#session = session;
+    up[TRANSFER] = this;
     // Trailers are the end of a gRPC answer; of any other the end has to be looked at more closely, which costs as much as
     // the header rules.
     if (!isGrpcCall(this.#passage)) {
@@ -116,44 +128,42 @@ class Http2Transfer implements Waiter {
         this.#isTruncated = true;
       });
     }
-    this.#listen(up, session);
+    this.#needs.listeners.listen(up);
     if (upload === undefined) {
-      this.#awaitHead();
+      this.sent();
       return;
     }
-    up.on('wantTrailers', () => this.#sendTrailers(up));
     upload.sendTo(up);
   }
 
-  #listen(up: ClientHttp2Stream, session: Session): void {
-    const heard = <Args extends readonly unknown[]>(event: string, listener: (...args: Args) => void) =>
-      up.on(event, this.#contained(listener));
-    heard('headers', (headers: IncomingHttpHeaders, _flags: number, raw: string[]) => this.#informed(headers, raw));
-    heard('response', (headers: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: string[]) => {
-      session.answered();
-      const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-      this.#endsByTrailers = !isWhole && isGrpcCall(this.#passage) && isGrpc(headers);
-      this.#answered(headers[':status'] ?? 0, flags, raw);
-    });
-    heard('trailers', (_headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-      this.#hasTrailers = true;
-      this.#trailers = this.#needs.headers.trailers(raw);
-    });
-    heard('data', (chunk: Buffer) => this.#data(up, chunk));
-    heard('end', () => this.#ended());
-    heard('close', () => this.#closed(up, session));
-    up.on('error', (error) => {
-      this.#error = error;
-    });
-  }
-
-  /** A listener that ends this one exchange, on both sides, instead of throwing. */
-  #contained<Args extends readonly unknown[]>(listener: (...args: Args) => void): (...args: Args) => void {
-    return this.#needs.contain(listener, this.#crash);
+  /** Each ends its one exchange, on both sides, instead of throwing. */
+  static listeners(contain: Contain): Http2Listeners['listen'] {
+    const heard = <Args extends readonly unknown[]>(act: (transfer: Http2Transfer, ...args: Args) => void) => {
+      const contained = contain(act, (transfer: Http2Transfer, ..._args: Args) => transfer.crash());
+      return function (this: Carrier, ...args: Args): void {
+        const transfer = this[TRANSFER];
+        if (transfer !== undefined) contained(transfer, ...args);
+      };
+    };
+    type Head = IncomingHttpHeaders & IncomingHttpStatusHeader;
+    const onHeaders = heard((transfer, head: Head, _flags: number, raw: string[]) => transfer.#informed(head, raw));
+    const onResponse = heard((transfer, head: Head, flags: number, raw: string[]) =>
+      transfer.#responded(head, flags, raw),
+    );
+    const onTrailers = heard((transfer, _head: Head, _flags: number, raw: string[]) => transfer.#ends(raw));
+    const onData = heard((transfer, chunk: Buffer) => transfer.#data(chunk));
+    const onEnd = heard((transfer) => transfer.#ended());
+    const onWantTrailers = heard((transfer) => transfer.#sendTrailers());
+    const onClose = heard((transfer) => transfer.#closed());
+    const onError = heard((transfer, error: Error) => transfer.#failed(error));
+    return (up) => {
+      up.on('headers', onHeaders).on('response', onResponse).on('trailers', onTrailers).on('data', onData);
+      up.on('end', onEnd).on('wantTrailers', onWantTrailers).on('close', onClose).on('error', onError);
+    };
   }
 
   /** The upstream must not take what came for the whole. */
-  #refuseBody(maxBytes: number): void {
+  tooLarge(maxBytes: number): void {
     const up = this.#up;
     if (this.#isOver || up === undefined || up.closed) return;
     if (this.#status === 0) this.#fail(bodyTooLarge(maxBytes), true);
@@ -164,8 +174,9 @@ class Http2Transfer implements Waiter {
     up.close(constants.NGHTTP2_CANCEL);
   }
 
-  #sendTrailers(up: ClientHttp2Stream): void {
-    if (up.destroyed || up.closed) return;
+  #sendTrailers(): void {
+    const up = this.#up;
+    if (up === undefined || up.destroyed || up.closed) return;
     try {
       up.sendTrailers(grouped(this.#needs.headers.trailers(this.#passage.downstream.trailers())));
     } catch {
@@ -175,7 +186,7 @@ class Http2Transfer implements Waiter {
   }
 
   /** From the end of the request on, the head of the answer must come in time; a stream once begun has no limit. */
-  #awaitHead(): void {
+  sent(): void {
     if (this.#status !== 0 || this.#isOver) return;
     this.#leave();
     this.#ticket = this.#needs.heads.enter(this);
@@ -206,6 +217,22 @@ class Http2Transfer implements Waiter {
     downstream.inform(Number(headers[':status']), this.#needs.headers.answer(raw, downstream.hop).fields);
   }
 
+  #responded(head: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: readonly string[]): void {
+    this.#session?.answered();
+    const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
+    this.#endsByTrailers = !isWhole && isGrpcCall(this.#passage) && isGrpc(head);
+    this.#answered(head[':status'] ?? 0, flags, raw);
+  }
+
+  #ends(raw: readonly string[]): void {
+    this.#hasTrailers = true;
+    this.#trailers = this.#needs.headers.trailers(raw);
+  }
+
+  #failed(error: Error): void {
+    this.#error = error;
+  }
+
   #answered(status: number, flags: number, raw: readonly string[]): void {
     if (this.#isOver || this.#status !== 0) return;
     this.#leave();
@@ -227,10 +254,11 @@ class Http2Transfer implements Waiter {
     this.#needs.measure.answered();
   }
 
-  #data(up: ClientHttp2Stream, chunk: Buffer): void {
+  #data(chunk: Buffer): void {
     if (this.#isOver || this.#passage.downstream.write(chunk)) return;
-    up.pause();
-    this.#passage.downstream.onDrain(() => up.resume());
+    const up = this.#up;
+    up?.pause();
+    this.#passage.downstream.onDrain(() => up?.resume());
   }
 
   #ended(): void {
@@ -240,7 +268,11 @@ class Http2Transfer implements Waiter {
     this.#passage.downstream.end(this.#trailers);
   }
 
-  #closed(up: ClientHttp2Stream, session: Session): void {
+  #closed(): void {
+    const up: Carrier | undefined = this.#up;
+    const session = this.#session;
+    if (up === undefined || session === undefined) return;
+    up[TRANSFER] = undefined;
     if (this.#isOver || this.#isEnded) return;
     if (this.#status !== 0) {
       this.#breakOff();

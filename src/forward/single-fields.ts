@@ -43,15 +43,17 @@ const SINGLE = new Set([
  * @param flat names in lower case
  */
 export function withoutRepeats<Flat extends readonly string[]>(flat: Flat): Flat | string[] {
-  const seen = new Set<string>();
+  const seen: string[] = [];
   let kept: string[] | undefined;
   for (let i = 0; i < flat.length; i += 2) {
     const name = flat[i] ?? '';
-    if (SINGLE.has(name) && seen.has(name)) {
-      kept ??= flat.slice(0, i);
-      continue;
+    if (SINGLE.has(name)) {
+      if (seen.includes(name)) {
+        kept ??= flat.slice(0, i);
+        continue;
+      }
+      seen.push(name);
     }
-    seen.add(name);
     kept?.push(name, flat[i + 1] ?? '');
   }
   return kept ?? flat;

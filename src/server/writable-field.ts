@@ -11,9 +11,13 @@ export function assertWritable(fields: readonly string[]): void {
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? '';
     validateHeaderName(name);
-    const value = fields[i + 1];
-    if (value === undefined || unwritable.test(value)) throw new TypeError(`the value of ${name} cannot be written`);
+    assertWritableValue(name, fields[i + 1]);
   }
+}
+
+/** The same of one value. @throws {TypeError} */
+export function assertWritableValue(name: string, value: string | undefined): void {
+  if (value === undefined || unwritable.test(value)) throw new TypeError(`the value of ${name} cannot be written`);
 }
 
 const unwritable = /[^\t\x20-\x7e\x80-\xff]/;
