@@ -1,6 +1,6 @@
+import type { Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import type { Addresses } from './addresses.ts';
-import type { Waiting } from './waiting.ts';
 
 /** A request that wants a connection. */
 export interface Sender {

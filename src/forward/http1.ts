@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import type { Exchange } from '../server/exchange.ts';
+import type { Waiter } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import type { Cut } from './cut.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
@@ -17,7 +18,6 @@ import {
   wasClosed,
   wasLate,
 } from './upstream-failure.ts';
-import type { Waiter } from './waiting.ts';
 
 /** One request to be passed on. */
 export interface Passage {

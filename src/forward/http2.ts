@@ -1,16 +1,17 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import type { Contain } from '../server/contain.ts';
+import type { Waiter, Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import { isGrpc } from './downstream-http2.ts';
 import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
 import type { Session } from './http2-sessions.ts';
+import { watchTruncation } from './http2-truncation.ts';
 import { createUploadListeners, Http2Upload, type UploadListeners, type UploadOwner } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
 import type { Http2Connections, Measure } from './upstream.ts';
 import { bodyTooLarge, failed, isBodyTooLarge, saysNothingOfThem, UpstreamError, wasLate } from './upstream-failure.ts';
-import type { Waiter, Waiting } from './waiting.ts';
 
 interface Needs {
   readonly headers: Headers;
@@ -337,21 +338,4 @@ class Http2Transfer implements Waiter, UploadOwner {
 
 function isGrpcCall({ exchange: { wire } }: Passage): boolean {
   return wire.kind === 'http2' && isGrpc(wire.headers);
-}
-
-/**
- * Notices a stream that was reset without error before its END_STREAM. Node ends it like a complete one; the difference
- * shows only in that the stream is closed before its end is known, not after. Only the first end counts: Node says it
- * again when it closes the stream, on a busy session before anybody has heard of the first.
- */
-function watchTruncation(stream: ClientHttp2Stream, onTruncated: () => void): void {
-  const push = stream.push.bind(stream);
-  let isEndKnown = false;
-  stream.push = (chunk: unknown, encoding?: BufferEncoding) => {
-    if (chunk === null && !isEndKnown) {
-      isEndKnown = true;
-      if (stream.closed) onTruncated();
-    }
-    return push(chunk, encoding);
-  };
 }

@@ -3,6 +3,7 @@ import type { Upstream } from '../config/config.ts';
 import type { Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { createWaiting, type Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import { Addresses } from './addresses.ts';
 import { createDial, type Dial } from './dial.ts';
@@ -12,7 +13,6 @@ import type { Session } from './http2-sessions.ts';
 import { type Lookup, systemLookup } from './resolver.ts';
 import { createShare, type Share } from './share.ts';
 import { createTlsIdentity } from './tls-identity.ts';
-import { createWaiting, type Waiting } from './waiting.ts';
 
 const MAX_WAITING = 4096;
 /** More than all callers together may have streams open. */

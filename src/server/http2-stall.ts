@@ -3,6 +3,34 @@ import type { Millis } from '../config/units.ts';
 import { callerOf } from './caller.ts';
 import type { Http2Exchange } from './exchange-http2.ts';
 import { onSilence } from './on-silence.ts';
+import { createWaiting } from './waiting.ts';
+
+/**
+ * Looks after the streams of one port as `resetWhenStalled` does, but those only that live a while: most are over before a
+ * timer of their own would have been worth its making.
+ */
+export interface StallWatch {
+  /** @returns what ends it, to be called when the stream is over */
+  begin(exchange: Http2Exchange): () => void;
+  close(): void;
+}
+
+/** @param idleMs how long a wait may last at least; a third longer at most */
+export function createStallWatch(idleMs: Millis): StallWatch {
+  const young = createWaiting({
+    max: Number.POSITIVE_INFINITY,
+    patienceMs: idleMs / 4,
+    now: () => performance.now(),
+  });
+  return {
+    begin: (exchange) => {
+      const grown = { giveUp: () => resetWhenStalled(exchange, idleMs) };
+      const ticket = young.enter(grown);
+      return () => ticket !== undefined && young.leave(ticket, grown);
+    },
+    close: young.close,
+  };
+}
 
 /**
  * Resets a stream that waits for its caller: for the rest of a body that nobody holds back, or for room to write the

@@ -12,9 +12,12 @@ import { Http2Exchange, headOfStream } from './exchange-http2.ts';
 import type { Fault } from './framing.ts';
 import type { Protocol, ProtocolNeeds } from './http1.ts';
 import { watchPeer } from './http2-ping.ts';
-import { resetWhenStalled } from './http2-stall.ts';
+import { createStallWatch, resetWhenStalled, type StallWatch } from './http2-stall.ts';
 import { onSilence } from './on-silence.ts';
 import { keepRequestTrailers } from './request-trailers.ts';
+
+// A reset by the caller is no news, but an unheard error would end the process.
+const unheard = () => undefined;
 
 /** What is known of a connection. */
 interface Connection {
@@ -30,6 +33,8 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
   const connections = new Map<Http2Session, Connection>();
   let isDraining = false;
   const contain = createContain(needs.log);
+  const stalls = createStallWatch(needs.limits.bodyIdleMs);
+  const serving = { ...needs, stalls };
   const pings = {
     intervalMs: needs.limits.pingIntervalMs,
     timeoutMs: needs.limits.pingTimeoutMs,
@@ -53,12 +58,11 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
   );
   server.on('sessionError', (cause) => needs.log.debug('connection.broken', { cause }));
   const begin = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-    // A reset by the caller is no news, but an unheard error would end the process.
-    stream.on('error', () => undefined);
+    stream.on('error', unheard);
     keepRequestTrailers(stream);
     const connection = stream.session && connections.get(stream.session);
     // A reset that came with the request closes the stream before anybody is told of it; destroyed it is later.
-    if (connection && !stream.destroyed && !stream.closed) serve(needs, connection, { stream, headers, raw });
+    if (connection && !stream.destroyed && !stream.closed) serve(serving, connection, { stream, headers, raw });
   };
   server.on(
     'stream',
@@ -74,8 +78,15 @@ export function createHttp2(needs: ProtocolNeeds): Protocol {
       isDraining = true;
       for (const session of connections.keys()) session.close();
     },
-    close: () => server.close(),
+    close: () => {
+      stalls.close();
+      server.close();
+    },
   };
+}
+
+interface Serving extends ProtocolNeeds {
+  readonly stalls: StallWatch;
 }
 
 /** A request as Node hands it over. */
@@ -85,12 +96,13 @@ interface Arrived {
   readonly raw: readonly string[];
 }
 
-function serve(needs: ProtocolNeeds, connection: Connection, { stream, headers, raw }: Arrived): void {
+function serve(needs: Serving, connection: Connection, { stream, headers, raw }: Arrived): void {
   // Open streams are bounded by the settings; those that were opened, reset and are still being worked on, here.
   if (connection.unfinished >= 2 * needs.limits.streamsPerConnection) {
     stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
     return;
   }
+  const { stalls } = needs;
   const { head, framing } = headOfStream(raw, { encrypted: needs.encrypted, peer: connection.peer });
   const exchange = new Http2Exchange({ stream, headers }, head, needs.newReference);
   const fault =
@@ -104,11 +116,14 @@ function serve(needs: ProtocolNeeds, connection: Connection, { stream, headers, 
   const finished = needs.entrance.pass(exchange);
   if (finished) {
     connection.unfinished += 1;
+    const endWatch = stalls.begin(exchange);
     finished.then(() => {
       connection.unfinished -= 1;
+      endWatch();
+      // A reply of our own may still wait for room.
+      if (!stream.destroyed) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
     });
-  }
-  if (!stream.writableEnded) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
+  } else if (!stream.writableEnded) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
 }
 
 function createNodeServer({ limits }: ProtocolNeeds): Http2Server {

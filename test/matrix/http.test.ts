@@ -16,6 +16,12 @@ for (const pair of pairs) {
     concurrency: true,
   }, () => {
     const received = new Map<string, ReturnType<typeof read>>();
+    const places = new Map<string, string>();
+    const tellWhatIsUnfinished = (number: number) => {
+      const here = [...places].filter(([name, place]) => name.startsWith(`${number} `) && place !== 'all was sent');
+      const there = [...received.keys()].filter((name) => name.startsWith(`${number} `));
+      if (here.length > 0) console.error(`# unfinished: ${JSON.stringify(here)}; at the upstream: ${there.join(', ')}`);
+    };
     let stage: Stage;
     before(async () => {
       stage = await startStage(pair, {
@@ -30,7 +36,8 @@ for (const pair of pairs) {
     });
 
     for (const [number, exchange] of exchanges.entries()) {
-      it(exchange.what, async () => {
+      it(exchange.what, async (test) => {
+        test.signal.addEventListener('abort', () => tellWhatIsUnfinished(number));
         // Nobody has seen it before: its proof takes a while, and the caller's bytes do not wait for it.
         const token = await stage.rig.provider.accessToken();
         const [seen, seenDirectly] = await Promise.all([
@@ -49,14 +56,19 @@ for (const pair of pairs) {
 
     /** One call; what its client saw. */
     async function make(name: string, exchange: Exchange, { caller, token }: { caller: Caller; token: string }) {
+      const at = (place: string) => void places.set(name, place);
       const { method = 'GET', target = '/', fields = [], body, trailers } = exchange;
       const credential = ['Authorization', `Bearer ${token}`, label, name];
       const question = { method, target, authority: 'matrix.test', fields: [...fields, ...credential] };
       const call = caller.open({ ...question, hasBody: body !== undefined, ...(trailers && { trailers }) });
+      at('no head yet');
       const sent = body && pump(call.body, body);
       const head = await call.head;
+      at('the head came');
       const content = await buffer(head.body);
+      at('the body came');
       await sent;
+      at('all was sent');
       return {
         status: head.status,
         // Only where both sides have one.

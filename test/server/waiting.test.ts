@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { createWaiting } from '../../src/forward/waiting.ts';
+import { createWaiting } from '../../src/server/waiting.ts';
 
 describe('requests that wait for a connection', () => {
   function start(max: number) {

@@ -1,12 +1,12 @@
 import type { Millis } from '../config/units.ts';
 
-/** Somebody who waits for a connection. */
+/** Somebody who waits for something. */
 export interface Waiter {
   /** Called once when the patience is over. */
   giveUp(): void;
 }
 
-/** Requests that wait for a connection to an upstream: bounded in number and in time. */
+/** Those who wait for one kind of thing: bounded in number and in time. */
 export interface Waiting {
   /** @returns a ticket to leave with, or undefined when too many wait already: this one must fail at once */
   enter(waiter: Waiter): number | undefined;
