@@ -166,6 +166,8 @@ export interface ServiceApp {
   /** Absent: where the metadata of the access tokens' issuer says. */
   readonly tokenUrl?: string;
   readonly scopes: readonly string[];
+  /** Absent: the provider's own choice. */
+  readonly audience?: string;
   readonly refreshWindowMs: Millis;
 }
 
