@@ -11,7 +11,7 @@ import { type CheckName, checks, type Finding, ok, unknown } from './finding.ts'
 import { checkFront } from './front.ts';
 import { checkKeys, type IssuerPlace, meetIssuer } from './issuer.ts';
 import { judgeMetadata, judgeScopes } from './judge-metadata.ts';
-import { judgeAudience, judgeCookies, judgeMistakes, judgePublicUrl } from './judge-settings.ts';
+import { judgeAudience, judgeCookies, judgeCredentialHeader, judgeMistakes, judgePublicUrl } from './judge-settings.ts';
 import { checkNativeApp, checkWebApp } from './registration.ts';
 import { checkSecretFiles, judgeSecretFile, look } from './secret-files.ts';
 import { type AppToTry, checkServiceApp } from './service-app.ts';
@@ -49,11 +49,11 @@ export async function examine(loaded: Loaded, needs: { now: Clock; app?: OtherAp
   const parts = await Promise.all([
     Promise.resolve([ok('settings', 'the settings file can be used')]),
     within('secret-files', () => checkSecretFiles(secretPlaces)),
-    Promise.resolve([...judgePublicUrl(config), ...judgeCookies(config)]),
+    Promise.resolve([...judgePublicUrl(config), ...judgeCookies(config), judgeCredentialHeader(config)]),
     within('public-url', () => checkFront({ config, outbound: direct })),
     within('certificate', async () => [await checkCertificate({ config, now: needs.now, timeoutMs })]),
     within('metadata', () => checkIssuers(asking)),
-    within('service-app', () => checkApps({ ...asking, ...other })),
+    within('service-app', () => checkApps({ ...asking, direct, ...other })),
     within('upstream', () => checkUpstreams({ config, now: needs.now, timeoutMs })),
   ]);
   await Promise.all([outbound.close(), direct.close()]);
@@ -158,7 +158,7 @@ async function checkFurther(asking: Asking): Promise<readonly Finding[]> {
   return (await Promise.all(found)).flat();
 }
 
-async function checkApps(asking: Asking & { app?: OtherApp }): Promise<readonly Finding[]> {
+async function checkApps(asking: Asking & { direct: Outbound; app?: OtherApp }): Promise<readonly Finding[]> {
   const { config, app } = asking;
   const own = config.serviceApp;
   const tries: AppToTry[] = own ? [{ ...own, secretIn: 'serviceApp.clientSecretFile' }] : [];
@@ -171,7 +171,7 @@ async function checkApps(asking: Asking & { app?: OtherApp }): Promise<readonly 
     if ('text' in file.content && file.content.text.trim() !== '') tries.push(otherApp(app, file.content.text, config));
   }
   if (tries.length === 0 && found.length === 0)
-    return (['service-app', 'service-token'] as const).map((check) =>
+    return (['service-app', 'service-token', 'service-call'] as const).map((check) =>
       unknown(
         check,
         'no service app to try',

@@ -15,6 +15,8 @@ export const checks = {
   audience: 'access tokens are for an audience that is accepted here',
   'service-app': 'a service app gets a token by its id and secret',
   'service-token': "that token is accepted by the gateway's own rules",
+  'service-call': 'with that token it is let in at the public URL, through whatever stands in front',
+  'credential-header': 'clients and services send their token in the header that is read here',
   'sdk-discovery': "Flyte's SDK finds out where to sign in, without a credential, by way of whatever stands in front",
   upstream: 'the services behind are reached and speak the protocol that is declared',
 } as const;

@@ -113,6 +113,18 @@ export function judgeAudience({ auth }: Config, audiences: ReadonlySet<string>):
   );
 }
 
+/** Which header clients and services have to send their token in. Flyte's own default is `flyte-authorization`. */
+export function judgeCredentialHeader({ auth }: Config): Finding {
+  const { grpcAuthorizationHeader: grpc, httpAuthorizationHeader: http } = auth;
+  if (grpc === http && grpc === 'flyte-authorization')
+    return ok('credential-header', 'tokens are read from flyte-authorization, else from authorization');
+  return warning(
+    'credential-header',
+    `tokens are read from ${[...new Set([grpc, http, 'authorization'])].join(', ')}, and Flyte's services send flyte-authorization unless told otherwise`,
+    `set authorizationMetadataKey and authorizationHeader of the services to ${grpc}, or leave the settings out here`,
+  );
+}
+
 /** At most five of them. */
 export function list(items: readonly string[]): string {
   const shown = items.slice(0, 5).join(', ');

@@ -116,5 +116,18 @@ export function judgeApp(identity: Identity, rule: Rule): Finding {
       `the token of ${subject} is accepted, but looks like a person's`,
       'a subject that is the client id, or the claim gty, tells an app',
     );
-  return ok('service-token', `accepted here as ${subject}, with ${list(scopes)}`);
+  return ok('service-token', `accepted here as ${subject} of ${issuer}, with ${list(scopes)}`);
+}
+
+/** Whether an app whose token is accepted by the settings is let in where it calls, too. @param status of `/me` with its token */
+export function judgeCall(status: number, of: { publicUrl: string; header: string }): Finding {
+  const { publicUrl, header } = of;
+  if (status === 200) return ok('service-call', `let in at ${publicUrl} by ${header}`);
+  if (status === 401 || status === 403)
+    return problem(
+      'service-call',
+      `these settings accept the token, and ${publicUrl}/me answers ${status} to it`,
+      `what stands in front drops ${header} or takes another host along; or the gateway there runs with other settings: restart it`,
+    );
+  return unknown('service-call', `${publicUrl}/me answers ${status}`, 'see public-url');
 }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createDemoProvider } from '../../src/demo/provider.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
-import { type Examined, endLater, look, type Patient } from './stage.ts';
+import { startFakeRig } from '../flows/rig.ts';
+import { type Examined, endLater, look, type Patient, serve } from './stage.ts';
 
 const secret = 'the secret of propeller';
 const app = { clientId: 'propeller', secret };
@@ -20,7 +21,7 @@ describe('doctor, trying a service app,', () => {
   it('gets a token and finds it accepted here', async () => {
     const found = await tried({});
     assert.match(found.of('service-app'), /^ok .*propeller gets a token/);
-    assert.match(found.of('service-token'), /^ok .*accepted here as propeller, with all\n$/);
+    assert.match(found.of('service-token'), /^ok .*accepted here as propeller of \S+, with all\n$/);
   });
 
   it('names the secret and its file when the provider does not know it', async () => {
@@ -135,5 +136,46 @@ describe('doctor, at a certified provider,', () => {
 
     const stranger = await look({ issuer, settings: { ...clients, 'auth.userAuth.openId.clientId': 'nobody' } });
     assert.match(stranger.of('redirect-uri'), /^problem .*no app with the client id nobody/);
+  });
+});
+
+describe('doctor, calling with the token of a service app,', () => {
+  it('finds it let in by a gateway that works, whatever stands in front', async () => {
+    const rig = await startFakeRig();
+    const clientId = 'propeller';
+    const call = async (publicUrl: string) => {
+      const at = { 'server.publicUrl': publicUrl, 'auth.appAuth.externalAuthServer.allowedAudience': [rig.url] };
+      return (await look({ issuer: rig.issuer, settings: at, app: { clientId, secret } })).of('service-call');
+    };
+    assert.match(await call(rig.url), /^ok .*by flyte-authorization/);
+    const dropping = await serve((request, response) => {
+      const seen = 'flyte-authorization' in request.headers;
+      response.writeHead(seen ? 401 : 500).end();
+    });
+    assert.match(
+      await call(`http://${dropping}`),
+      /^problem .*answers 401 to it → what stands in front drops flyte-authorization/,
+    );
+    assert.match(await call('http://127.0.0.1:1'), /^could not tell .*ECONNREFUSED/);
+  });
+
+  it('sends no token where it could be read on the way', async () => {
+    const found = await tried(
+      {},
+      {
+        settings: {
+          'server.publicUrl': 'http://flyte.example.com',
+          'server.security.insecureCookieHeader': true,
+          'auth.appAuth.externalAuthServer.allowedAudience': ['https://flyte.example.com'],
+        },
+      },
+    );
+    assert.match(found.of('service-token'), /^ok /);
+    assert.match(found.of('service-call'), /^could not tell .*has no TLS/);
+  });
+
+  it('knows which header services send it in', async () => {
+    const found = await tried({}, { settings: { 'auth.grpcAuthorizationHeader': 'x-flyte-token' } });
+    assert.match(found.of('credential-header'), /^warning .*x-flyte-token.*authorizationMetadataKey/);
   });
 });
