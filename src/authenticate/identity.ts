@@ -43,6 +43,7 @@ type PersonClaim =
 type TokenClaim =
   | 'aud'
   | 'clientAddress'
+  | 'cnf'
   | 'exp'
   | 'grant_type'
   | 'gty'
@@ -52,7 +53,9 @@ type TokenClaim =
   | 'nbf'
   | 'scope'
   | 'scp'
-  | 'sub';
+  | 'sub'
+  | 'token_use'
+  | 'typ';
 
 /** How far a provider's word is taken. */
 export interface IdentitySettings {

@@ -91,6 +91,11 @@ export function judgeRejection(
         'is no JWT, and opaque tokens are refused',
         'have the provider issue JWTs for an audience (serviceApp.audience; Okta: a custom authorization server), or set auth.introspection',
       );
+    case 'cnf':
+      return no(
+        'is bound to a key, which Flyte’s clients cannot show',
+        'turn proof of possession (DPoP, mutual TLS) off for this app',
+      );
     case 'sub':
       return no('names nobody', 'have the provider put sub or a mark of client credentials into it');
     case 'scope':

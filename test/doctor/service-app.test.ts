@@ -56,6 +56,7 @@ describe('doctor, trying a service app,', () => {
     ['without the scope', { scope: 'read' }, /^problem .*has the scopes read, and lacks all → make the scope all/],
     ['that is dead', { exp: 1_000_000_000 }, /^problem .*NTP/],
     ['that names nobody', { sub: undefined, client_id: undefined }, /^problem .*names nobody/],
+    ['that is bound to a key', { cnf: { jkt: 'x' } }, /^problem .*bound to a key.*DPoP/],
     ['that is an ID token', { nonce: 'x' }, /^problem .*refused for its nonce/],
   ] as const)
     it(`says what is wrong with a token ${what}`, async () => {
