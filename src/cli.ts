@@ -116,7 +116,8 @@ async function demo(text: string): Promise<Service> {
 /** @param print whether the settings in force go to standard output, and the summary to standard error */
 async function checkConfig(file: string, print: boolean): Promise<void> {
   const { config, effective } = await loadedOrExit(file);
-  const { upstreams, routes, auth } = config;
+  const { upstreams, auth } = config;
+  const routes = config.routes.filter(({ access }) => access !== 'nobody');
   const names = Object.keys(upstreams).join(', ');
   const isPublic = routes.filter(({ access }) => access === 'public').length;
   if (print) {

@@ -232,7 +232,8 @@ export interface RouteSetting {
   /** Prefix on segment borders, beginning with `/`. */
   readonly path: string;
   readonly upstream: string;
-  readonly access: 'public' | 'authenticated';
+  /** nobody: refused as a path that no route has. */
+  readonly access: 'public' | 'authenticated' | 'nobody';
   /** Of a request body; absent: no limit. */
   readonly maxBodyBytes?: number;
 }
