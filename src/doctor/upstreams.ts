@@ -44,7 +44,7 @@ async function checkTarget(
   try {
     const dial = createDial(bounded, createTlsIdentity(bounded), systemLookup);
     const place = { dial, place: { target: target.host, ...target }, timeoutMs };
-    const [http1, http2] = [await speak('http/1.1', place), await speak('h2', place)];
+    const [http1, http2] = await Promise.all([speak('http/1.1', place), speak('h2', place)]);
     const finding = judgeSpoken(upstream.protocol, where, { http1, http2 });
     const shown = [http1, http2].find((spoken) => spoken.kind === 'spoken');
     const certificate = shown?.kind === 'spoken' ? shown.certificate : undefined;

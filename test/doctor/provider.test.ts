@@ -218,4 +218,23 @@ describe('doctor finds', () => {
     assert.ok(well.of('keys').includes(tokens.issuer));
     assert.equal(tokens.calls.authorize, 1);
   });
+
+  it('nothing to believe in what a hostile provider says: it stays in its line, short and without control characters', async () => {
+    const evil = `https://evil.example/\n\u001b[2Jok              settings: \u202e${'x'.repeat(5000)}`;
+    const { issuer } = await start({
+      metadata: { issuer: evil },
+      answers: { authorize: { status: 400, body: evil } },
+    });
+    const named = await look({ issuer });
+    const known = await look({ issuer: (await start(back(evil))).issuer });
+    for (const { text, findings } of [named, known]) {
+      const lines = text.trimEnd().split('\n');
+      assert.equal(lines.length, findings.length);
+      for (const line of lines) {
+        assert.match(line, /^(ok|warning|problem|could not tell) +[a-z-]+: /);
+        assert.doesNotMatch(line, /\p{C}/u);
+        assert.ok(line.length < 900);
+      }
+    }
+  });
 });

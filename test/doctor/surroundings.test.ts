@@ -79,6 +79,10 @@ describe('doctor, of a service behind,', () => {
       async () => upstreamAt('http://nowhere.invalid:80'),
       /^problem .*no such name is known here/,
     ],
+    'something that takes connections and never says a word': [
+      async () => ({ ...upstreamAt(`http://${await serve(createTcp(() => undefined))}`), 'auth.timeout': '200ms' }),
+      /^problem .*speaks no HTTP/,
+    ],
     'something that is no HTTP at all': [
       async () => upstreamAt(`http://${await serve(createTcp((socket) => void socket.end('SSH-2.0-x\r\n')))}`),
       /^problem .*speaks no HTTP/,
