@@ -24,14 +24,27 @@ export type Spoken =
   | { readonly kind: 'other' }
   | { readonly kind: 'unreachable'; readonly error: unknown };
 
+/** Addresses that are looked at together. */
+const AT_ONCE = 32;
+
+const OTHER: Spoken = { kind: 'other' };
+
+function wantsHttp2(protocol: Upstream['protocol']): boolean {
+  return protocol === 'h2' || protocol === 'h2c';
+}
+
 /** Whether each address of each upstream is reached and speaks what its URL promises. Never throws. */
 export async function checkUpstreams(needs: Needs): Promise<readonly Finding[]> {
-  const found = await Promise.all(
-    Object.values(needs.config.upstreams).flatMap((upstream) =>
-      upstream.targets.map((target) => checkTarget(upstream, target, needs)),
-    ),
+  const places = Object.values(needs.config.upstreams).flatMap((upstream) =>
+    upstream.targets.map((target) => ({ upstream, target })),
   );
-  return found.flat();
+  const found: Finding[] = [];
+  for (let at = 0; at < places.length; at += AT_ONCE) {
+    const some = places.slice(at, at + AT_ONCE);
+    const these = await Promise.all(some.map(({ upstream, target }) => checkTarget(upstream, target, needs)));
+    found.push(...these.flat());
+  }
+  return found;
 }
 
 async function checkTarget(
@@ -44,9 +57,13 @@ async function checkTarget(
   try {
     const dial = createDial(bounded, createTlsIdentity(bounded), systemLookup);
     const place = { dial, place: { target: target.host, ...target }, timeoutMs };
-    const [http1, http2] = await Promise.all([speak('http/1.1', place), speak('h2', place)]);
-    const finding = judgeSpoken(upstream.protocol, where, { http1, http2 });
-    const shown = [http1, http2].find((spoken) => spoken.kind === 'spoken');
+    const http2 = speak('h2', place);
+    // Where HTTP/2 is wanted and spoken nothing else is of interest, and many would let the question wait.
+    const isEnough = wantsHttp2(upstream.protocol) && (await http2).kind === 'spoken';
+    const http1 = isEnough ? OTHER : speak('http/1.1', place);
+    const spoken = { http1: await http1, http2: await http2 };
+    const finding = judgeSpoken(upstream.protocol, where, spoken);
+    const shown = Object.values(spoken).find(({ kind }) => kind === 'spoken');
     const certificate = shown?.kind === 'spoken' ? shown.certificate : undefined;
     if (!certificate) return [finding];
     const host = upstream.serverName ?? target.host;
@@ -69,10 +86,10 @@ export function judgeSpoken(
   { http1, http2 }: { http1: Spoken; http2: Spoken },
 ): Finding {
   const speaks = { http1: http1.kind === 'spoken', http2: http2.kind === 'spoken' };
-  const wantsHttp2 = protocol === 'h2' || protocol === 'h2c';
+  const isHttp2 = wantsHttp2(protocol);
   // Why the protocol that is declared was not to be had is what counts.
   if (http1.kind === 'unreachable' && http2.kind === 'unreachable')
-    return unreachable(where, wantsHttp2 ? http2.error : http1.error);
+    return unreachable(where, isHttp2 ? http2.error : http1.error);
   const cleartext = protocol === 'http' || protocol === 'h2c';
   if (!speaks.http1 && !speaks.http2)
     return problem(
@@ -80,11 +97,11 @@ export function judgeSpoken(
       `${where} takes connections and speaks no HTTP`,
       'another port, or TLS where the URL has none',
     );
-  if (wantsHttp2 && !speaks.http2)
+  if (isHttp2 && !speaks.http2)
     return problem('upstream', `${where} speaks HTTP/1.1 only`, `write ${cleartext ? 'http' : 'https'}:// in its url`);
-  if (!wantsHttp2 && !speaks.http1)
+  if (!isHttp2 && !speaks.http1)
     return problem('upstream', `${where} speaks HTTP/2 only`, `write ${cleartext ? 'h2c' : 'h2'}:// in its url`);
-  if (!wantsHttp2 && !speaks.http2)
+  if (!isHttp2 && !speaks.http2)
     return ok('upstream', `${where} speaks HTTP/1.1, and no HTTP/2: gRPC calls that are routed there fail`);
   return ok('upstream', `${where} speaks ${speaks.http1 ? 'HTTP/1.1 and HTTP/2' : 'HTTP/2'}`);
 }
