@@ -53,6 +53,17 @@ function addCommands(program: Command, version: string): void {
     .action(async ({ dir, assertion }: { dir?: string; assertion?: boolean }) =>
       assertion ? keygenAssertion(dir) : keygen(dir),
     );
+  program
+    .command('doctor')
+    .description(
+      'look for what operators get wrong, in the settings, at the provider, in front and behind; changes nothing',
+    )
+    .requiredOption('--config <file>', 'settings file (YAML)')
+    .option('--client-id <id>', 'a service app to try besides: that of propeller, the operator, the scheduler, CI')
+    .option('--secret-file <file>', 'file that holds its secret')
+    .action(async (options: { config: string; clientId?: string; secretFile?: string }) =>
+      doctor(options).catch(exitWith),
+    );
   addApiKeyCommands(program);
 }
 
@@ -105,7 +116,8 @@ async function demo(text: string): Promise<Service> {
 /** @param print whether the settings in force go to standard output, and the summary to standard error */
 async function checkConfig(file: string, print: boolean): Promise<void> {
   const { config, effective } = await loadedOrExit(file);
-  const { upstreams, routes, auth } = config;
+  const { upstreams, auth } = config;
+  const routes = config.routes.filter(({ access }) => access !== 'nobody');
   const names = Object.keys(upstreams).join(', ');
   const isPublic = routes.filter(({ access }) => access === 'public').length;
   if (print) {
@@ -116,6 +128,20 @@ async function checkConfig(file: string, print: boolean): Promise<void> {
   summary.write(
     `ok: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'} (${isPublic} public) to ${names}; sign-in at ${auth.userAuth.openId.baseUrl}\n`,
   );
+}
+
+/** Exit 1 when something is wrong for certain. */
+async function doctor(options: { config: string; clientId?: string; secretFile?: string }): Promise<void> {
+  const { config, clientId, secretFile } = options;
+  if ((clientId === undefined) !== (secretFile === undefined))
+    throw new Error('--client-id and --secret-file belong together');
+  const { loadConfig } = await import('./config/load.ts');
+  const { examine } = await import('./doctor/doctor.ts');
+  const { isHealthy, writeFindings } = await import('./doctor/finding.ts');
+  const app = clientId === undefined || secretFile === undefined ? {} : { app: { clientId, secretFile } };
+  const findings = await examine(await loadConfig(config), { now: Date.now, ...app });
+  process.stdout.write(writeFindings(findings));
+  process.exitCode = isHealthy(findings) ? 0 : 1;
 }
 
 async function keygen(dir: string | undefined): Promise<void> {

@@ -221,7 +221,7 @@ interface Admitted {
 const nobody: Admitted = {};
 
 /** Finds out who asks. @returns undefined for one who was turned away */
-async function admit(needs: EndpointNeeds, { exchange, target }: Asked): Promise<Admitted | undefined> {
+async function admit(needs: EndpointNeeds, { exchange, target, client }: Asked): Promise<Admitted | undefined> {
   const { fields, method } = exchange.head;
   const { path } = target;
   const credential = readCredential(fields, needs.credentialNames);
@@ -233,13 +233,15 @@ async function admit(needs: EndpointNeeds, { exchange, target }: Asked): Promise
     needs.turnAway(exchange, refusalFor('origin_refused'), { path });
     return undefined;
   }
-  const decision = await needs.decisions.decide(credential, authenticated, exchange.connection);
+  const decision = await needs.decisions.decide(credential, authenticated, exchange.connection, client.address);
   if (decision.kind !== 'allow') {
     const cause = decision.kind === 'unavailable' ? { cause: decision.cause } : {};
     needs.turnAway(exchange, refusalOf(decision), { path, ...cause });
     return undefined;
   }
-  const bearer = credential.kind === 'bearer' ? credential.token : undefined;
+  // An API key is no token: there is nothing that it could be shown to for more about its app.
+  const isToken = credential.kind === 'bearer' && decision.bearer?.kind !== 'obtained';
+  const bearer = isToken ? credential.token : undefined;
   const renewed = decision.renewedCookie;
   return {
     asking: { identity: decision.identity, bearer },

@@ -67,7 +67,8 @@ export function createHandle(needs: HandleNeeds): Handler {
     if (endpoint && origin !== undefined) return endpoint({ exchange, target, client, origin });
     const asked: Asked = { exchange, target, client, origin };
     const route = needs.findRoute(client.host, target.path);
-    if (!route) return needs.turnAway(exchange, refusalFor('route_unknown'), { path: target.path });
+    if (!route || route.access === 'nobody')
+      return needs.turnAway(exchange, refusalFor('route_unknown'), { path: target.path });
     // A proxy in front that asks `/me` under a made-up Host must not hear a service behind say 200.
     if (endpoint && route.host === undefined)
       return needs.turnAway(exchange, refusalFor('host_unknown'), { path: target.path });

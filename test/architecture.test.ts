@@ -20,7 +20,7 @@ const lines: readonly (readonly string[])[] = [
   ['ways-in'],
   ['gateway'],
   ['demo'],
-  ['api-key-command'],
+  ['api-key-command', 'doctor'],
   ['cli'],
 ];
 

@@ -49,8 +49,17 @@ export function createAssert(needs: { issuer: string; keys: AssertionKeys; now: 
   };
 }
 
-/** What a claim of the settings may not take the place of. */
-const OURS = new Set(['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti', 'idp', 'client_id', 'email_verified', 'groups']);
+/**
+ * What a claim of the settings may not take the place of, in any case: Go's decoder, for one, takes `SUB` for `sub`
+ * (encoding/json, "preferring an exact match but also accepting a case-insensitive match").
+ */
+const OURS = new Set([
+  ...['iss', 'aud', 'sub', 'exp', 'nbf', 'iat', 'jti', 'idp', 'client_id'],
+  ...['name', 'preferred_username', 'given_name', 'family_name', 'email', 'email_verified', 'groups'],
+]);
+
+/** Of all claims together: a header of the JWT then fits into nginx's usual line of 8 KiB, twice into what Node.js takes. */
+const MAX_CLAIMS_BYTES = 4096;
 
 function claimsOf(identity: Identity, warn: Warn): JWTPayload {
   const header = 'X-Flytegate-Assertion';
@@ -64,28 +73,46 @@ function claimsOf(identity: Identity, warn: Warn): JWTPayload {
   const areGroupsShort = Buffer.byteLength(groups.join(',')) <= MAX_GROUPS_BYTES;
   if (!areGroupsShort) warn(identity, `${header} groups`, `over ${MAX_GROUPS_BYTES} bytes`);
   const email = identity.emailVerified ? clear('email', identity.email) : undefined;
-  const said: Readonly<Record<string, ClaimValue | undefined>> = {
+  // A list: the order is that in which they are given room, and an object puts names that are numbers first.
+  const said: Claims = [
+    ['sub', clear('sub', identity.subject)],
+    ['idp', identity.issuer],
+    ['client_id', clear('client_id', identity.clientId)],
+    ['email', email],
+    ['email_verified', email === undefined ? undefined : true],
+    ['preferred_username', clear('preferred_username', identity.preferredUsername)],
+    ['name', clear('name', identity.name)],
+    ['given_name', clear('given_name', identity.givenName)],
+    ['family_name', clear('family_name', identity.familyName)],
+    ['groups', areGroupsShort && groups.length > 0 ? groups : undefined],
     ...further(identity, clear),
-    sub: clear('sub', identity.subject),
-    idp: identity.issuer,
-    client_id: clear('client_id', identity.clientId),
-    name: clear('name', identity.name),
-    preferred_username: clear('preferred_username', identity.preferredUsername),
-    given_name: clear('given_name', identity.givenName),
-    family_name: clear('family_name', identity.familyName),
-    email,
-    email_verified: email === undefined ? undefined : true,
-    groups: areGroupsShort && groups.length > 0 ? groups : undefined,
-  };
-  return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined));
+  ];
+  return fitting(said, (claim) => warn(identity, `${header} ${claim}`, `no room within ${MAX_CLAIMS_BYTES} bytes`));
+}
+
+type Claims = readonly (readonly [name: string, value: ClaimValue | undefined])[];
+
+/** As many claims as there is room for. @param leaveOut told of each that is left out */
+function fitting(said: Claims, leaveOut: (claim: string) => void): JWTPayload {
+  let room = MAX_CLAIMS_BYTES;
+  const fit: [string, ClaimValue][] = [];
+  for (const [claim, value] of said) {
+    if (value === undefined) continue;
+    const bytes = Buffer.byteLength(JSON.stringify([claim, value]));
+    if (bytes > room) leaveOut(claim);
+    else {
+      room -= bytes;
+      fit.push([claim, value]);
+    }
+  }
+  return Object.fromEntries(fit);
 }
 
 type Clear = (claim: string, value: string | undefined) => string | undefined;
 
 /** The claims that `identityHeaders.claims` names. */
-function further(identity: Identity, clear: Clear): Readonly<Record<string, ClaimValue>> {
-  const named = Object.entries(identity.claims).filter(
-    ([name, value]) => !OURS.has(name) && clear(name, JSON.stringify(value)) !== undefined,
+function further(identity: Identity, clear: Clear): Claims {
+  return Object.entries(identity.claims).filter(
+    ([name, value]) => !OURS.has(name.toLowerCase()) && clear(name, JSON.stringify(value)) !== undefined,
   );
-  return Object.fromEntries(named);
 }

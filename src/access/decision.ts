@@ -26,7 +26,13 @@ export type Decision =
       /** The cookie that came is worthless: tell the browser to forget it. */
       readonly clearCookie: boolean;
     }
-  | { readonly kind: 'deny'; readonly why: DenyReason }
+  | { readonly kind: 'deny'; readonly why: 'origin_refused' }
+  | {
+      readonly kind: 'deny';
+      readonly why: 'scope_missing';
+      /** The scope that is asked of this token: each issuer may have its own. */
+      readonly missing: string;
+    }
   // Could not tell: never cached, never a yes, never a way to sign someone out.
   | { readonly kind: 'unavailable'; readonly cause: Failure };
 
@@ -41,5 +47,3 @@ export type SignInReason =
   | 'session_unreadable'
   | 'session_expired'
   | 'session_revoked';
-
-export type DenyReason = 'scope_missing' | 'origin_refused';

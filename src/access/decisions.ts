@@ -153,7 +153,7 @@ function judgeProven(proven: Extract<Authentication, { kind: 'proven' }>, rule: 
       clientId,
       scopes,
     });
-    return { kind: 'deny', why: verdict.why };
+    return { kind: 'deny', why: verdict.why, missing: verdict.missing };
   }
   const until = Math.min(proven.until, needs.now() + needs.cache.maxAgeMs);
   return {

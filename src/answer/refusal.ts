@@ -97,7 +97,7 @@ export function refusalOf(decision: Exclude<Decision, { kind: 'allow' }>): Refus
     case 'sign-in':
       return refusalFor(decision.why, decision.clearCookie);
     case 'deny':
-      return refusalFor(decision.why);
+      return decision.why === 'scope_missing' ? withoutScope(decision.missing) : refusalFor(decision.why);
     case 'unavailable': {
       const refusal = refusalFor(decision.cause.code);
       // Whatever the cause: could not tell is never said as anything else.
@@ -106,6 +106,12 @@ export function refusalOf(decision: Exclude<Decision, { kind: 'allow' }>): Refus
         : { ...refusalFor('issuer_unreachable'), code: decision.cause.code };
     }
   }
+}
+
+/** Names the scope that is missing (RFC 6750 §3); the settings let no scope have a quote in it. */
+function withoutScope(missing: string): Refusal {
+  const challenge = `Bearer realm="flyte", error="insufficient_scope", scope="${missing}"`;
+  return { ...refusalFor('scope_missing'), challenge };
 }
 
 /** The one shape of errors wherever JSON is spoken. */
@@ -136,7 +142,7 @@ function isAboutCredentials(code: FailureCode): boolean {
 }
 
 function challengeFor(code: FailureCode, status: number): string | undefined {
-  if (code === 'scope_missing') return 'Bearer realm="flyte", error="insufficient_scope", scope="all"';
+  if (code === 'scope_missing') return 'Bearer realm="flyte", error="insufficient_scope"';
   if (status !== 401) return undefined;
   // RFC 6750 §3.1: no error code when the request carried no token.
   return ['token_', 'api_key_', 'credentials_differ'].some((prefix) => code.startsWith(prefix))

@@ -44,6 +44,7 @@ type PersonClaim =
 type TokenClaim =
   | 'aud'
   | 'clientAddress'
+  | 'cnf'
   | 'exp'
   | 'grant_type'
   | 'gty'
@@ -53,7 +54,9 @@ type TokenClaim =
   | 'nbf'
   | 'scope'
   | 'scp'
-  | 'sub';
+  | 'sub'
+  | 'token_use'
+  | 'typ';
 
 /** How far a provider's word is taken. */
 export interface IdentitySettings {

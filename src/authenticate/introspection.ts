@@ -97,12 +97,9 @@ function prove({ issuer, claims, until }: Kept, needs: IntrospectionNeeds): Auth
   return proof.kind === 'proven' ? { ...proof, until: Math.min(proof.until, until) } : proof;
 }
 
-/** Refresh tokens, ID tokens and tokens bound to a key are active too, and no bearer access tokens. */
-function isBearerToken(claims: Readonly<Record<string, unknown>>): boolean {
-  const { token_type: type, token_use: use, cnf } = claims;
-  const isBearer = type === undefined || (typeof type === 'string' && /^(?:bearer|access_token)$/i.test(type));
-  const isAccess = use === undefined || (typeof use === 'string' && /^access(?:_token)?$/i.test(use));
-  return isBearer && isAccess && cnf === undefined;
+/** Refresh tokens and ID tokens are active too, and no bearer access tokens. */
+function isBearerToken({ token_type: type }: Readonly<Record<string, unknown>>): boolean {
+  return type === undefined || (typeof type === 'string' && /^(?:bearer|access_token)$/i.test(type));
 }
 
 function limited(needs: IntrospectionNeeds, by: string): Authentication {

@@ -60,9 +60,23 @@ export function faultOfHeader(header: Readonly<Record<string, unknown>>): TokenF
 export function faultOfClaims(claims: Claims, expected: TokenExpectations): TokenFault | undefined {
   const foreign = FOREIGN_CLAIMS.find((name) => Object.hasOwn(claims, name));
   if (foreign !== undefined) return malformed(foreign);
+  const use = faultOfUse(claims);
+  if (use !== undefined) return use;
   if (typeof claims.iss !== 'string') return malformed('iss');
   if (claims.iss !== expected.issuer) return untrusted('iss', claims.iss);
   return faultOfAudience(claims.aud, expected.audiences) ?? faultOfTimes(claims, expected.now);
+}
+
+/** What Keycloak calls tokens that are no access tokens, in the claim (not the header) `typ`. */
+const FOREIGN_USES = ['id', 'refresh', 'offline', 'logout'];
+
+/** Tokens that are for something else by their own word, or for whoever has a certain key (RFC 7800 §3.1): no bearer's. */
+function faultOfUse({ cnf, token_use: use, typ }: Claims): TokenFault | undefined {
+  if (cnf !== undefined) return untrusted('cnf');
+  const isAccess = use === undefined || (typeof use === 'string' && /^access(?:_token)?$/i.test(use));
+  if (!isAccess) return untrusted('token_use', use);
+  const isForeign = typeof typ === 'string' && FOREIGN_USES.includes(typ.toLowerCase());
+  return isForeign ? untrusted('typ', typ) : undefined;
 }
 
 function faultOfAudience(aud: unknown, audiences: ReadonlySet<string>): TokenFault | undefined {

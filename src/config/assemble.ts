@@ -46,9 +46,10 @@ function assembleServiceApp(
   { serviceApp }: Settings,
   { serviceSecret: clientSecret }: Secrets,
 ): Pick<Config, 'serviceApp'> {
-  const { clientId, tokenUrl, scopes, tokenRefreshWindow: refreshWindowMs } = serviceApp;
+  const { clientId, tokenUrl, scopes, audience, tokenRefreshWindow: refreshWindowMs } = serviceApp;
   if (!clientId || !clientSecret) return {};
-  return { serviceApp: { clientId, clientSecret, ...(tokenUrl && { tokenUrl }), scopes, refreshWindowMs } };
+  const optional = { ...(tokenUrl && { tokenUrl }), ...(audience && { audience }) };
+  return { serviceApp: { clientId, clientSecret, ...optional, scopes, refreshWindowMs } };
 }
 
 function assembleServer(server: Settings['server'], folder: string): Config['server'] {

@@ -166,6 +166,8 @@ export interface ServiceApp {
   /** Absent: where the metadata of the access tokens' issuer says. */
   readonly tokenUrl?: string;
   readonly scopes: readonly string[];
+  /** Absent: the provider's own choice. */
+  readonly audience?: string;
   readonly refreshWindowMs: Millis;
 }
 
@@ -230,7 +232,8 @@ export interface RouteSetting {
   /** Prefix on segment borders, beginning with `/`. */
   readonly path: string;
   readonly upstream: string;
-  readonly access: 'public' | 'authenticated';
+  /** nobody: refused as a path that no route has. */
+  readonly access: 'public' | 'authenticated' | 'nobody';
   /** Of a request body; absent: no limit. */
   readonly maxBodyBytes?: number;
 }

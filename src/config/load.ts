@@ -9,11 +9,17 @@ import { expandPresets } from './presets.ts';
 import { readSettings } from './read-settings.ts';
 import type { Settings } from './schema.ts';
 import { readSecrets } from './secret-files.ts';
+import { type SecretPlace, secretPlaces } from './secret-places.ts';
 import { readYaml } from './yaml-file.ts';
 
 export type Loaded =
   // `effective` is the same as a file would spell it.
-  | { readonly kind: 'config'; readonly config: Config; readonly effective: Effective }
+  | {
+      readonly kind: 'config';
+      readonly config: Config;
+      readonly effective: Effective;
+      readonly secretPlaces: readonly SecretPlace[];
+    }
   | { readonly kind: 'mistakes'; readonly mistakes: readonly Mistake[] };
 
 /** Ten thousand routes take about one. */
@@ -44,7 +50,8 @@ export async function loadConfig(file: string): Promise<Loaded> {
   // Without mistakes nothing in the draft is missing.
   if (mistakes.length === 0) {
     const config = assemble(draft as Settings, secrets, folder);
-    return { kind: 'config', config, effective: effectiveSettings(content) };
+    const places = secretPlaces(draft, folder);
+    return { kind: 'config', config, effective: effectiveSettings(content), secretPlaces: places };
   }
   return { kind: 'mistakes', mistakes: mistakes.map((mistake) => locate(mistake, yaml.lineOf(mistake.path))) };
 }

@@ -13,7 +13,7 @@ interface Preset {
   readonly routes: readonly {
     readonly path: string;
     readonly upstream: string;
-    readonly access: 'authenticated' | 'public';
+    readonly access: 'authenticated' | 'public' | 'nobody';
   }[];
   /** Where people go who signed in without having wanted anything, when this upstream is there. */
   readonly startPage: { readonly path: string; readonly upstream: string };
@@ -27,6 +27,11 @@ const presets: Readonly<Record<PresetName, Preset>> = {
     defaults: { flyte2: { identityHeaders: ['alb', 'auth-request'] } },
     routes: [
       { path: '/flyteidl2.', upstream: 'flyte2', access: 'authenticated' },
+      // By these Flyte's own parts talk to each other: on the same port, and they authorise nobody. Its chart's ingress
+      // leaves them out, its SDK has no client for them.
+      { path: '/flyteidl2.workflow.InternalRunService', upstream: 'flyte2', access: 'nobody' },
+      { path: '/flyteidl2.workflow.EventsProxyService', upstream: 'flyte2', access: 'nobody' },
+      { path: '/flyteidl2.cacheservice.', upstream: 'flyte2', access: 'nobody' },
       { path: '/healthz', upstream: 'flyte2', access: 'public' },
       { path: '/readyz', upstream: 'flyte2', access: 'public' },
       { path: '/v2', upstream: 'flyte2-console', access: 'authenticated' },

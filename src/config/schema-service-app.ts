@@ -46,6 +46,14 @@ export const serviceApp = section(
       }),
       { default: ['all'], max: 50 },
     ),
+    audience: optional(
+      line({
+        doc: 'the audience that is asked for, with providers that want one',
+        example: 'https://flyte.example.com',
+        expects: 'an audience',
+        max: 512,
+      }),
+    ),
     tokenRefreshWindow: duration({
       doc: 'a token is fetched anew so long before it dies, or in the second half of its life if that is shorter',
       default: '5m',

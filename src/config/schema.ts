@@ -117,9 +117,9 @@ const route = section('One route', {
     form: upstreamName,
   }),
   access: choice({
-    doc: 'with public no credential is examined, identity headers and bearer are stripped',
+    doc: 'with public no credential is examined, identity headers and bearer are stripped; with nobody the path is served to no one, whatever shorter paths are',
     default: 'authenticated',
-    of: ['authenticated', 'public'],
+    of: ['authenticated', 'public', 'nobody'],
   }),
   maxBody: optional(
     size({

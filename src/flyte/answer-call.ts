@@ -47,18 +47,22 @@ const textType = /^application\/grpc-web-text/i;
 const neverAborted = new AbortController().signal;
 const OWN_FIELDS = ['Cache-Control', 'no-store', 'Referrer-Policy', 'no-referrer'];
 
-/** Fields that belong to the protocols: nobody in there has any business with cookies and tokens. */
+/**
+ * Fields that belong to the protocols: nobody in there has any business with cookies and tokens. The caller's deadline is the
+ * caller's to keep: a timer for one of over 24 days would fire at once, with a warning on standard error.
+ */
 function protocolHeader({ fields }: RequestHead): Headers {
   const header = new Headers();
   for (let i = 0; i < fields.raw.length; i += 2) {
     const name = (fields.raw[i] ?? '').toLowerCase();
     const value = fields.raw[i + 1] ?? '';
-    if (protocolField.test(name) && printable.test(value)) header.append(name, value);
+    if (protocolField.test(name) && !deadline.test(name) && printable.test(value)) header.append(name, value);
   }
   return header;
 }
 
 const protocolField = /^(content-(type|encoding)|accept-encoding|(connect|grpc)-[a-z-]+)$/;
+const deadline = /^(connect-timeout-ms|grpc-timeout)$/;
 const printable = /^[\x20-\x7e]*$/;
 
 async function* once(body: Uint8Array): AsyncGenerator<Uint8Array> {

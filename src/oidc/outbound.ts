@@ -13,13 +13,15 @@ export interface OutboundRequest {
   readonly body?: unknown;
   /** Of the time for one exchange, so much is used up already. */
   readonly spentMs?: Millis;
+  /** Fields of the answer to keep besides `content-type`, in lower case; of one that came twice nothing is kept. */
+  readonly keep?: readonly string[];
 }
 
 /** The one way in which the gateway speaks to identity providers. */
 export interface Outbound {
   /**
    * Sends one request and reads the whole answer. Redirects are not followed: a 3xx is an answer like any other. Of the
-   * answer's fields only `content-type` is kept.
+   * answer's fields only `content-type` is kept, and what `keep` names.
    * @throws {Failure} `issuer_unreachable`: refused by `allows`, no connection, too late or too long; its message names
    * the origin and the error's code, never anything that was sent or received
    */
@@ -122,11 +124,14 @@ async function exchange(
       signal: deadline.signal,
     });
     const body = await readBounded(answer.body);
-    const contentType = answer.headers['content-type'];
+    const kept = ['content-type', ...(sent.keep ?? [])].flatMap((name): [string, string][] => {
+      const value = answer.headers[name];
+      return typeof value === 'string' ? [[name, value]] : [];
+    });
     const hasBody = ![204, 205, 304].includes(answer.statusCode);
     return new Response(hasBody ? body : null, {
       status: answer.statusCode,
-      headers: typeof contentType === 'string' ? { 'content-type': contentType } : {},
+      headers: kept,
     });
   } catch (error) {
     throw new Failure('issuer_unreachable', `${originOf(url)} did not answer as it should: ${nameOf(error)}`, {

@@ -88,12 +88,13 @@ export function createServiceToken(needs: ServiceTokenNeeds): ServiceToken {
 }
 
 async function ask({ app, provider, outbound, now }: ServiceTokenNeeds): Promise<Token> {
-  const { clientId, clientSecret, tokenUrl } = app;
+  const { clientId, clientSecret, tokenUrl, audience } = app;
   const metadata =
     tokenUrl === undefined ? await provider.metadata() : { issuer: provider.issuer, token_endpoint: tokenUrl };
   const configuration = configure(metadata, { outbound, clientId, clientSecret, now });
   const askedAt = now();
-  const answer = await openid.clientCredentialsGrant(configuration, { scope: app.scopes.join(' ') });
+  const parameters = { scope: app.scopes.join(' '), ...(audience !== undefined && { audience }) };
+  const answer = await openid.clientCredentialsGrant(configuration, parameters);
   const { access_token: value, expires_in: expiresIn } = answer;
   if (answer.token_type !== 'bearer' || !isBearerToken(value))
     throw new Failure('service_token_failed', 'what came is no bearer token of at most 8 KiB');

@@ -113,7 +113,7 @@ describe('a decision', () => {
 
   it('denies a bearer that lacks the scope, and the log names what is missing', async () => {
     const { decide, lines, asked } = setUp(() => proven(app({ scopes: ['openid'] })));
-    assert.deepEqual(await decide(bearer('a')), { kind: 'deny', why: 'scope_missing' });
+    assert.deepEqual(await decide(bearer('a')), { kind: 'deny', why: 'scope_missing', missing: 'all' });
     await decide(bearer('a'));
     assert.equal(asked.length, 1, 'remembered as a no');
     const facts = {

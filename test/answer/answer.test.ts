@@ -126,9 +126,13 @@ describe('a refusal', () => {
   });
 
   it('names the missing scope by RFC 6750', () => {
-    const reply = say('scope_missing', 'api');
-    assert.equal(reply.status, 403);
-    assert.equal(field(reply, 'www-authenticate'), 'Bearer realm="flyte", error="insufficient_scope", scope="all"');
+    const refusal = refusalOf({ kind: 'deny', why: 'scope_missing', missing: 'deploy' });
+    assert.equal(refusal.status, 403);
+    assert.equal(refusal.challenge, 'Bearer realm="flyte", error="insufficient_scope", scope="deploy"');
+    assert.equal(
+      field(say('scope_missing', 'api'), 'www-authenticate'),
+      'Bearer realm="flyte", error="insufficient_scope"',
+    );
   });
 
   it('says invalid_token only when a token came', () => {

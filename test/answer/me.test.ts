@@ -66,7 +66,7 @@ describe('/me', () => {
 
   for (const [decision, status] of [
     [{ kind: 'sign-in', why: 'credential_missing', clearCookie: false }, 401],
-    [{ kind: 'deny', why: 'scope_missing' }, 403],
+    [{ kind: 'deny', why: 'scope_missing', missing: 'all' }, 403],
     [{ kind: 'unavailable', cause: new Failure('issuer_unreachable', 'down') }, 503],
   ] as const) {
     it(`answers ${decision.kind} with a plain ${status} that no cache keeps`, () => {

@@ -57,6 +57,9 @@ describe('presets', () => {
     assert.equal(auth.userAuth.redirectUrl, '/v2');
     assert.deepEqual(routes, [
       { path: '/flyteidl2.', upstream: 'flyte2', access: 'authenticated' },
+      { path: '/flyteidl2.workflow.InternalRunService', upstream: 'flyte2', access: 'nobody' },
+      { path: '/flyteidl2.workflow.EventsProxyService', upstream: 'flyte2', access: 'nobody' },
+      { path: '/flyteidl2.cacheservice.', upstream: 'flyte2', access: 'nobody' },
       { path: '/healthz', upstream: 'flyte2', access: 'public' },
       { path: '/readyz', upstream: 'flyte2', access: 'public' },
       { path: '/v2', upstream: 'flyte2-console', access: 'authenticated' },
@@ -86,7 +89,7 @@ describe('presets', () => {
   it('leave consoles out that are not there', async () => {
     const { routes, auth } = await configOf('preset: flyte2\nupstreams: { flyte2: { url: http://flyte:8090 } }');
     assert.deepEqual(
-      routes.map(({ path }) => path),
+      routes.flatMap(({ path, access }) => (access === 'nobody' ? [] : [path])),
       ['/flyteidl2.', '/healthz', '/readyz'],
     );
     assert.equal(auth.userAuth.redirectUrl, '/console');
@@ -101,7 +104,7 @@ describe('presets', () => {
     assert.equal(find('flyte.example.com', '/flyteidl2.app.AppService/List')?.upstream, 'flyte2-console');
     assert.equal(find('a.test', '/v2')?.upstream, 'flyte2');
     assert.equal(find('flyte.example.com', '/v2')?.upstream, 'flyte2-console');
-    assert.equal(routes.length, 6);
+    assert.equal(routes.length, 9);
   });
 
   it('leave a start page alone that is set', async () => {

@@ -48,6 +48,22 @@ describe('tokens of further issuers', () => {
     assert.equal(line['missing'], 'deploy');
   });
 
+  it('are told which scope they lack: that of their own issuer, by /me and by what is forwarded', async () => {
+    for (const [token, scope] of [
+      [await ci.accessToken({ scope: 'all' }), 'deploy'],
+      [await batch.accessToken({ scope: 'deploy' }), 'all'],
+      [await rig.provider.accessToken({ scope: 'deploy' }), 'all'],
+    ] as const) {
+      const asked = await rig.ask('/me', { fields: { authorization: `Bearer ${token}` } });
+      // Once more: what is remembered says the same.
+      for (const answer of [await send(rig, token), await send(rig, token), asked])
+        assert.equal(
+          answer.one('www-authenticate'),
+          `Bearer realm="flyte", error="insufficient_scope", scope="${scope}"`,
+        );
+    }
+  });
+
   it('take any audience of their own issuer', async () => {
     assert.equal((await send(rig, await ci.accessToken({ scope: 'deploy', aud: 'flyte-ci-2' }))).status, 200);
   });

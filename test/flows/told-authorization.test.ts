@@ -291,3 +291,14 @@ describe('serviceApp.tokenUrl', () => {
     assert.equal(rig.provider.tokenRequests.length, 0);
   });
 });
+
+describe('serviceApp.audience', () => {
+  it('is asked for, and by default no audience is', async () => {
+    for (const audience of [undefined, 'https://flyte.example.com']) {
+      const rig = await startOne({ settings: audience === undefined ? {} : { 'serviceApp.audience': audience } });
+      const authorization = `Bearer ${await rig.provider.accessToken()}`;
+      await arrivedAt(rig, '/service', { authorization });
+      assert.equal(rig.provider.tokenRequests[0]?.get('audience') ?? undefined, audience);
+    }
+  });
+});
