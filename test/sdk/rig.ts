@@ -30,19 +30,32 @@ export async function startSdkRig(options: Options = {}): Promise<SdkRig> {
   const upstream = await plane.start();
   endLater(plane.stop);
   const rig = await startDemoRig({
-    tls: sdkCertificate,
+    // Whatever stands in front at an address of its own has taken TLS off.
+    ...(options.publicUrl === undefined && { tls: sdkCertificate }),
     ...options,
+    provider: { deviceIntervalS: 1, ...options.provider },
     upstream,
     settings: { ...stockFlyte(upstream), ...(await callback()), ...options.settings },
     files: { 'secrets/assertion_key': makeAssertionKey(), ...options.files },
   });
-  const caFile = join(await makeHome(), 'ca.crt');
-  await writeFile(caFile, sdkCertificate.authority);
-  return { ...rig, caFile, reached, endpoint: `localhost:${rig.port}`, approve: (...at) => approve(rig, ...at) };
+  return {
+    ...rig,
+    caFile: await writeAuthority(),
+    reached,
+    endpoint: `localhost:${rig.port}`,
+    approve: (...at) => approve(rig, ...at),
+  };
+}
+
+/** @returns the path of a PEM file with the authority that signed the gateway's certificate */
+export async function writeAuthority(): Promise<string> {
+  const file = join(await makeHome(), 'ca.crt');
+  await writeFile(file, sdkCertificate.authority);
+  return file;
 }
 
 /** What an operator writes for a stock Flyte 2 and a stock Flyte 1 on one host. */
-function stockFlyte(upstream: string): NonNullable<RigOptions['settings']> {
+export function stockFlyte(upstream: string): NonNullable<RigOptions['settings']> {
   return {
     preset: ['flyte2', 'flyte1'],
     upstreams: {

@@ -54,7 +54,8 @@ export async function startSdk(options: SdkOptions): Promise<SdkClient> {
       return JSON.parse(line);
     },
     address: async () => {
-      const { line } = await said((one) => /^\{"open"|navigate in a browser/.test(one));
+      const { line } = await said((one) => /^\{"(open|error)"|navigate in a browser/.test(one));
+      if (line.startsWith('{"error"')) throw new Error(`no address: ${line}`);
       return line.startsWith('{') ? String(JSON.parse(line).open) : (/https?:\/\/\S+/.exec(line)?.[0] ?? '');
     },
   };
@@ -77,7 +78,8 @@ export async function keptCredentials(home: string): Promise<string> {
   }
 }
 
-function clientEnv(home: string): Record<string, string> {
+/** What an SDK is started with instead of this machine's own surroundings. */
+export function clientEnv(home: string): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '',
     HOME: home,
