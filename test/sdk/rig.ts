@@ -17,6 +17,8 @@ export interface SdkRig extends DemoRig {
   readonly caFile: string;
   /** Every request that reached the control plane, by its path. */
   readonly reached: readonly { readonly path: string; readonly fields: IncomingHttpHeaders }[];
+  /** Resolves when the next request reaches the control plane whose path ends so. */
+  arrival(path: string): Promise<void>;
   /** Does what a person does at the provider: signs in, and confirms a device. */
   approve(address: string, person?: string): Promise<Visited>;
 }
@@ -26,7 +28,12 @@ type Options = NonNullable<Parameters<typeof startDemoRig>[0]>;
 /** Starts everything; what `options` says is added. */
 export async function startSdkRig(options: Options = {}): Promise<SdkRig> {
   const reached: { path: string; fields: IncomingHttpHeaders }[] = [];
-  const plane = createControlPlane({ port: 0, tickMs: 20, onRequest: (request) => reached.push(request) });
+  const awaited = new Map<string, () => void>();
+  const onRequest = (request: (typeof reached)[number]) => {
+    reached.push(request);
+    for (const [end, resolve] of awaited) if (request.path.endsWith(end) && awaited.delete(end)) resolve();
+  };
+  const plane = createControlPlane({ port: 0, tickMs: options.tickMs ?? 20, onRequest });
   const upstream = await plane.start();
   endLater(plane.stop);
   const rig = await startDemoRig({
@@ -43,6 +50,7 @@ export async function startSdkRig(options: Options = {}): Promise<SdkRig> {
     caFile: await writeAuthority(),
     reached,
     endpoint: `localhost:${rig.port}`,
+    arrival: (path) => new Promise((resolve) => awaited.set(path, resolve)),
     approve: (...at) => approve(rig, ...at),
   };
 }
