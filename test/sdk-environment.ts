@@ -64,8 +64,20 @@ function install(python: string, draft: string, folder: string): Provided {
   if (!run(python, '-m', 'venv', draft)) return { kind: 'missing', why: `${python} -m venv failed`, isOurs: true };
   const pip = [join(draft, 'bin/python'), '-m', 'pip', '--disable-pip-version-check'] as const;
   writeFileSync(join(draft, 'requirements.txt'), requirements);
-  if (!run(...pip, 'install', '--quiet', '--only-binary', ':all:', '-r', join(draft, 'requirements.txt'))) {
-    const isReached = run(...pip, 'download', '--quiet', '--no-deps', '--dest', draft, 'flyte');
+  if (
+    !run(
+      ...pip,
+      'install',
+      '--quiet',
+      '--retries',
+      '2',
+      '--only-binary',
+      ':all:',
+      '-r',
+      join(draft, 'requirements.txt'),
+    )
+  ) {
+    const isReached = run(...pip, 'download', '--quiet', '--retries', '2', '--no-deps', '--dest', draft, 'flyte');
     return { kind: 'missing', why: isReached ? 'pip failed' : 'PyPI cannot be reached', isOurs: isReached };
   }
   writeFileSync(join(draft, 'finished'), '');

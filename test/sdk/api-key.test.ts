@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { requireSdk } from '../sdk-environment.ts';
 import { sdkCertificate } from './certificate.ts';
 import { startConnectProxy } from './connect-proxy.ts';
-import { type SdkRig, startSdkRig } from './rig.ts';
-import { type SdkClient, startSdk } from './sdk-client.ts';
+import { startSdkRig } from './rig.ts';
+import { startSdk } from './sdk-client.ts';
 
 const sdk = requireSdk();
 const program = 'flyte2_client.py';
@@ -12,20 +12,24 @@ const service = { subject: 'flyte-service', name: '' };
 
 // The SDK splits a key at its colons, so that the endpoint in it has neither scheme nor port: it is a name at port 443.
 describe('Flyte 2’s SDK with an API key', { skip: sdk.skip }, () => {
-  const start = async (): Promise<{ rig: SdkRig; key: string; client: (settings: object) => Promise<SdkClient> }> => {
+  const start = async () => {
     const settings = { 'auth.apiKeys.enabled': true };
     const rig = await startSdkRig({ publicUrl: 'https://flyte.test', tls: sdkCertificate, settings });
     const proxy = await startConnectProxy(() => rig.port);
-    const env = { HTTPS_PROXY: proxy, NO_PROXY: '127.0.0.1' };
     const { id, secret } = rig.provider.clients.service;
     const key = Buffer.from(`flyte.test:${id}:${secret}:acme`).toString('base64');
-    const client = (more: object) => startSdk({ program, env, settings: { ca_cert_file_path: rig.caFile, ...more } });
+    const client = (more: object, env: Readonly<Record<string, string>> = {}) =>
+      startSdk({
+        program,
+        env: { HTTPS_PROXY: proxy, NO_PROXY: '127.0.0.1', ...env },
+        settings: { ca_cert_file_path: rig.caFile, ...more },
+      });
     return { rig, key, client };
   };
 
-  it('exchanges it itself, at the provider that the gateway names', async () => {
+  it('exchanges FLYTE_API_KEY itself, at the provider that the gateway names', async () => {
     const { key, client } = await start();
-    const one = await client({ api_key: key });
+    const one = await client({}, { FLYTE_API_KEY: key });
     assert.deepEqual(await one.call('whoami'), { result: service });
     assert.deepEqual(await one.call('runs'), { result: [['demo-run', 'flyte-service']] });
   });

@@ -1,10 +1,11 @@
 """Drives Flyte 2's SDK by its public API, one call for each line of standard input, and says on standard output what came of it.
 
-The first line has the arguments of flyte.init; each other one is {"call": name, "metadata": [[key, value], ...]}. Where the SDK
-opens a browser, the address is said instead.
+The first line has the arguments of flyte.init or, with FLYTE_API_KEY in the environment, of flyte.init_from_api_key; each other one
+is {"call": name, "metadata": [[key, value], ...]}. Where the SDK opens a browser, the address is said instead.
 """
 
 import json
+import os
 import sys
 import webbrowser
 
@@ -58,7 +59,8 @@ def answer(call, metadata):
 
 
 webbrowser.register("says-the-address", None, SaysTheAddress(), preferred=True)
-flyte.init(**json.loads(sys.stdin.readline()))
+init = flyte.init_from_api_key if "FLYTE_API_KEY" in os.environ else flyte.init
+init(**json.loads(sys.stdin.readline()))
 for line in sys.stdin:
     asked = json.loads(line)
     say(answer(asked["call"], asked.get("metadata")))
