@@ -9,6 +9,8 @@ import { keptCredentials, makeHome, type Outcome, startSdk } from './sdk-client.
 const sdk = requireSdk();
 /** Longer than the gateway leaves a provider alone after a failure. */
 const pauseMs = 60_000;
+/** Longer than an access token lives. */
+const tokenMs = 600_000;
 
 // The SDK throws its credentials away when it is told that they are bad, or when it cannot get new ones: so it must be told neither
 // while nobody can say.
@@ -61,6 +63,21 @@ describe('Flyte 2’s SDK while the provider is out of reach', { skip: sdk.skip 
     rig.move(pauseMs);
     assert.deepEqual(await client.call('runs'), { result: [['demo-run', 'ada']] });
     assert.equal(await keptCredentials(home), kept, 'nobody signed in again');
+  });
+
+  it('hears unavailable, too, when its token dies meanwhile, and does not throw away what it can renew it with', async () => {
+    const client = await start();
+    await cable.cut();
+    rig.move(tokenMs);
+    for (const call of ['whoami', 'runs']) assert.equal(codeOf(await client.call(call)), 'unavailable');
+    assert.equal(await keptCredentials(home), kept);
+    await cable.mend();
+    rig.move(pauseMs);
+    const back = rig.log.until(({ code }) => code === 'token_expired').then(() => rig.move(-tokenMs - pauseMs));
+    assert.deepEqual(await client.call('runs'), { result: [['demo-run', 'ada']] });
+    await back;
+    assert.notEqual(await keptCredentials(home), kept, 'renewed, and nobody signed in again');
+    kept = await keptCredentials(home);
   });
 
   it('hears unavailable, too, when it asks how to sign in', async () => {
