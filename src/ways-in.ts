@@ -63,16 +63,18 @@ function createJwtProof({ config, authorizationServer, additionalIssuers, log, n
   const first = createAuthenticateToken({
     ...common,
     keys: authorizationServer.keys,
+    outage: authorizationServer.outage,
     issuer: async () => (await authorizationServer.metadata()).issuer,
     authorizedUris,
     allowedAudience: appAuth.externalAuthServer.allowedAudience,
   });
   const others = config.auth.additionalIssuers.flatMap(({ issuer, audiences }) => {
-    const keys = additionalIssuers.get(issuer)?.keys;
-    if (!keys) return [];
+    const provider = additionalIssuers.get(issuer);
+    if (!provider) return [];
+    const { keys, outage } = provider;
     const prove = createAuthenticateToken({
       ...common,
-      keys,
+      ...{ keys, outage },
       issuer: async () => issuer,
       authorizedUris: [],
       allowedAudience: audiences,

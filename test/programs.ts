@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Real programs that some suites try the gateway with. */
-export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl';
+export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl' | 'python';
 
 interface Program {
   readonly what: string;
@@ -27,6 +27,12 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
     check: ['-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("grpc") is None)'],
   },
   curl: { what: 'curl', names: ['curl'], package: 'curl' },
+  python: {
+    what: 'Python 3.10 or newer with venv',
+    names: ['python3', '/usr/bin/python3'],
+    package: 'python3-venv',
+    check: ['-c', 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))'],
+  },
 };
 
 /** The path of a program's executable (for grpc: of the Python that has it); undefined when it is not installed. */

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { refusalOfNode } from '../src/config/node-version.ts';
 import { findProgram, type ProgramName, programs } from './programs.ts';
+import { provideSdk } from './sdk-environment.ts';
 
 // `npm test [-- files and options of node --test]`: sees to the real programs, then runs every suite.
 
@@ -11,6 +12,7 @@ const root = join(import.meta.dirname, '..');
 const refusal = refusalOfNode(process.versions.node);
 if (refusal) fail(refusal);
 provide();
+provideClients();
 runTests(process.argv.slice(2));
 
 function provide(): void {
@@ -21,14 +23,22 @@ function provide(): void {
   }
   for (const name of missing) {
     const { what, package: packageName } = programs[name];
-    const suites = suitesThatNeed(name).join(', ') || 'none yet';
+    const suites = suitesThatNeed(`requireProgram('${name}')`).join(', ') || 'none yet';
     say(`${what} is not installed (Debian: ${packageName}). Skipped: ${suites}`);
   }
   if (missing.length > 0 && process.env['CI'] === 'true') fail('CI=true: a missing program is a failure');
 }
 
+/** Flyte's SDKs: without PyPI their suites are skipped, wherever this runs; packages that no longer fit are a failure. */
+function provideClients(): void {
+  const provided = provideSdk(say);
+  if (provided.kind === 'there') return;
+  say(`Flyte's Python SDKs are missing, ${provided.why}. Skipped: ${suitesThatNeed('requireSdk()').join(', ')}`);
+  if (provided.isOurs && process.env['CI'] === 'true') fail('CI=true: packages that cannot be installed are a failure');
+}
+
 function missingPrograms(): ProgramName[] {
-  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl'];
+  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl', 'python'];
   return names.filter((name) => findProgram(name) === undefined);
 }
 
@@ -46,9 +56,9 @@ function install(missing: readonly ProgramName[]): void {
   if (apt('update')) for (const one of packages) apt('install', '-y', '--no-install-recommends', one);
 }
 
-function suitesThatNeed(name: ProgramName): string[] {
+function suitesThatNeed(call: string): string[] {
   const files = globSync('test/**/*.test.ts', { cwd: root });
-  return files.filter((file) => readFileSync(join(root, file), 'utf8').includes(`requireProgram('${name}')`)).sort();
+  return files.filter((file) => readFileSync(join(root, file), 'utf8').includes(call)).sort();
 }
 
 function runTests(argv: readonly string[]): void {

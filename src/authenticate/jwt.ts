@@ -10,6 +10,7 @@ import {
   LEEWAY_S,
   SIGNATURE_ALGORITHMS,
   type TokenExpectations,
+  type TokenFault,
 } from './token-claims.ts';
 import { readTokenForm } from './token-form.ts';
 import { audiencesOf, proveClaims, rejectToken } from './token-proof.ts';
@@ -22,6 +23,8 @@ export interface TokenNeeds {
   /** Origins without a default port or trailing slash. */
   readonly authorizedUris: readonly string[];
   readonly allowedAudience: readonly string[];
+  /** The failure while the issuer is out of reach, so that nobody could get a new token now; without it that is not asked. */
+  readonly outage?: () => Promise<Failure | undefined>;
   readonly identity: IdentitySettings;
   readonly log: Log;
   readonly now: Clock;
@@ -34,6 +37,9 @@ export interface TokenNeeds {
  * An audience is ours when it is an allowed one exactly, or an authorized URI, with or without its default port and a
  * trailing slash. Everything that can be judged without a key is judged before one is looked for. `until` is the moment of
  * `exp` itself: what lives on leeway is proved each time.
+ *
+ * A token that has expired while its issuer is out of reach is "could not tell": whoever is told that it is bad would renew it
+ * now, fail, and throw away what it could be renewed with once the issuer is back. Flyte's SDK does.
  */
 export function createAuthenticateToken(needs: TokenNeeds): (token: string) => Promise<Authentication> {
   const audiences = audiencesOf(needs);
@@ -45,7 +51,7 @@ export function createAuthenticateToken(needs: TokenNeeds): (token: string) => P
     try {
       const expected = { issuer: await needs.issuer(), audiences, now: needs.now() / 1000 };
       const fault = faultOfClaims(form.claims, expected);
-      if (fault) return rejectToken(needs.log, fault);
+      if (fault) return await refuse(fault, needs);
       const claims = await verify(token, needs.keys, expected);
       // Judged once more, on the claims that were signed.
       const proven = proveClaims(claims, expected, needs);
@@ -54,6 +60,11 @@ export function createAuthenticateToken(needs: TokenNeeds): (token: string) => P
       return judgeError(cause, needs.log);
     }
   };
+}
+
+async function refuse(fault: TokenFault, { outage, log }: TokenNeeds): Promise<Authentication> {
+  const cause = fault.because === 'exp' && fault.why === 'token_expired' ? await outage?.() : undefined;
+  return cause === undefined ? rejectToken(log, fault) : { kind: 'unavailable', cause };
 }
 
 async function verify(token: string, keys: JWTVerifyGetKey, expected: TokenExpectations): Promise<JWTPayload> {

@@ -173,6 +173,7 @@ function assembleUpstream(name: string, upstream: Settings['upstreams'][string],
     maxConnections: upstream.maxConnections,
     identityHeaders: [...new Set(upstream.identityHeaders)],
     upstreamAuthorization: upstream.upstreamAuthorization,
+    ...(upstream.proxyAuthorization === 'pass' && { passesProxyAuthorization: true }),
     ...(hostHeader !== 'keep' && { hostHeader }),
     ...(caFile && { caFile: resolve(folder, caFile) }),
     ...(certFile &&

@@ -218,6 +218,8 @@ export interface Upstream {
   /** How it is told who is asking; none: it is not told. */
   readonly identityHeaders: readonly IdentityMode[];
   readonly upstreamAuthorization: UpstreamAuthorization;
+  /** Present: Proxy-Authorization goes on as it came, proved by nobody. */
+  readonly passesProxyAuthorization?: true;
   /** PEM, in addition to the system's. */
   readonly caFile?: string;
   /** PEM, what the gateway proves itself by; both files or none. */

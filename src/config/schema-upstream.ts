@@ -76,6 +76,11 @@ export function upstreamSection(file: (doc: string, example: string) => ReturnTy
       default: 'verified',
       of: upstreamAuthorizations,
     }),
+    proxyAuthorization: choice({
+      doc: 'pass, for an upstream that is an identity-aware proxy itself: Proxy-Authorization goes up as it came, proved by nobody here; it is never a credential of ours (RFC 9110 §11.7.2)',
+      default: 'drop',
+      of: ['drop', 'pass'],
+    }),
     caFile: optional(file("PEM, in addition to the system's; for https and h2", 'upstream-ca.crt')),
     certFile: optional(file('PEM, the certificate that the gateway proves itself by, and its chain', 'client.crt')),
     keyFile: optional(file('PEM, its private key', 'client.key')),

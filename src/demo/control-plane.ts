@@ -5,17 +5,22 @@ import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { consolePage } from './console-page.ts';
 import { addEcho, echoPath } from './echo-service.ts';
+import { addFlyte1, flyte1Paths } from './flyte1-services.ts';
+import { addFlyte2, flyte2Paths } from './flyte2-services.ts';
 import { identitySeen, readable } from './identity-seen.ts';
 import { type AnyRequest, type AnyResponse, createOnePort } from './one-port.ts';
 import { render } from './page.ts';
+import { projects } from './projects.ts';
 
 export interface ControlPlaneOptions {
   /** 0 asks the system for a free one. */
   readonly port: number;
   /** Address to listen on; 127.0.0.1 unless said otherwise. */
   readonly host?: string;
-  /** Milliseconds between two events of the ticker; 1000 unless said otherwise. */
+  /** Milliseconds between two events of the ticker, or two changes of a watched run; 1000 unless said otherwise. */
   readonly tickMs?: number;
+  /** Told about every request as it begins. */
+  readonly onRequest?: (request: { readonly path: string; readonly fields: IncomingHttpHeaders }) => void;
 }
 
 export interface ControlPlane {
@@ -26,20 +31,29 @@ export interface ControlPlane {
 }
 
 /**
- * Something to stand behind the gateway: a console, a JSON API, events, WebSocket, uploads and gRPC. Like Flyte 2 it has
- * no authentication of its own and believes the identity headers it is sent.
+ * Something to stand behind the gateway: a console, a JSON API, events, WebSocket, uploads and gRPC, and as much of Flyte 2's and
+ * 1's services as their SDKs need to list and watch. Like Flyte 2 it has no authentication of its own and believes the identity
+ * headers it is sent.
  */
 export function createControlPlane(options: ControlPlaneOptions): ControlPlane {
   const port = createOnePort();
   const sockets = new WebSocketServer({ noServer: true, maxPayload: 1_048_576 });
   sockets.on('connection', echo);
-  const rpc = connectNodeAdapter({ routes: addEcho });
   const tickMs = options.tickMs ?? 1000;
+  const rpc = connectNodeAdapter({
+    routes: (router) => {
+      addEcho(router);
+      addFlyte1(router);
+      addFlyte2(router, tickMs);
+    },
+  });
   port.http1.on('request', (request, response) => {
+    options.onRequest?.({ path: pathOf(request), fields: request.headers });
     if (isRpc(request)) rpc(request, response);
     else serve({ request, response, tickMs });
   });
   port.http2.on('request', (request, response) => {
+    options.onRequest?.({ path: pathOf(request), fields: request.headers });
     if (isRpc(request)) rpc(request, response);
     else serve({ request, response, tickMs });
   });
@@ -74,17 +88,12 @@ function serve(asked: Asked): void {
   else if (path === '/console') page(response);
   else if (path === '/') response.writeHead(302, { location: '/console' }).end();
   else if (path === '/healthcheck') response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
-  else if (path === '/api/v1/projects') json(response, 200, projects);
+  else if (path === '/api/v1/projects') json(response, 200, { projects: projectNames });
   else if (path === '/api/v1/ticks') tick(response, asked.tickMs);
   else json(response, 404, { error: 'nothing here', path });
 }
 
-const projects = {
-  projects: [
-    { id: 'flytesnacks', name: 'Snacks', domains: ['development', 'staging', 'production'] },
-    { id: 'forecasts', name: 'Forecasts', domains: ['development'] },
-  ],
-};
+const projectNames = projects.map(({ id, name, domains }) => ({ id, name, domains: domains.map((one) => one.id) }));
 
 function whoami(request: AnyRequest) {
   const headers: Record<string, string | string[]> = {};
@@ -143,8 +152,11 @@ function json(response: AnyResponse, status: number, body: unknown): void {
   response.end(`${JSON.stringify(body, null, 2)}\n`);
 }
 
+const rpcPaths = [echoPath, ...flyte1Paths, ...flyte2Paths];
+
 function isRpc(request: AnyRequest): boolean {
-  return pathOf(request).startsWith(echoPath);
+  const path = pathOf(request);
+  return rpcPaths.some((prefix) => path.startsWith(prefix));
 }
 
 function pathOf(request: AnyRequest): string {

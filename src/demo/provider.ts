@@ -23,6 +23,8 @@ export interface DemoProviderOptions {
   readonly accessTokenTtlS?: number;
   /** Whether each refresh token is good for one use, and a second one ends its grant; true unless said otherwise. */
   readonly strictRotation?: boolean;
+  /** How often a device asks whether its person has confirmed; 5 unless said otherwise. */
+  readonly deviceIntervalS?: number;
   /** Secrets of the web and the service app; made up unless given. */
   readonly secrets?: { readonly web?: string; readonly service?: string };
   /** Passwords of the two people; made up unless given. */
@@ -92,6 +94,7 @@ async function createAnswer(on: {
       cookieKeys: [newSecret()],
     }),
   );
+  sayDeviceInterval(provider, options.deviceIntervalS ?? 5);
   const { onToken } = options;
   if (onToken) watchTokens(provider, onToken);
   const oidc = provider.callback();
@@ -109,6 +112,16 @@ async function createAnswer(on: {
       send(response, 200, messagePage('Demo provider', `OpenID provider ${issuer}. Sign in from the gateway.`));
     else void oidc(request, response);
   };
+}
+
+/** RFC 8628 §3.2 leaves it out at will, and oidc-provider does; Flyte 1's SDK cannot do without. */
+function sayDeviceInterval(provider: Provider, interval: number): void {
+  provider.use(async (ctx, next) => {
+    await next();
+    const { body }: { body: unknown } = ctx;
+    if (ctx['oidc']?.route === 'device_authorization' && typeof body === 'object' && body && 'device_code' in body)
+      ctx.body = { ...body, interval };
+  });
 }
 
 function watchTokens(provider: Provider, onToken: NonNullable<DemoProviderOptions['onToken']>): void {

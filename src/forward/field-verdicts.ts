@@ -19,7 +19,8 @@ export type Verdict =
   | 'trailer'
   | 'upgrade'
   | 'cookie'
-  | 'bearer';
+  | 'bearer'
+  | 'proxy-credential';
 
 export interface Verdicts {
   /** The verdict on a request field. @param name as sent, in any case */
@@ -42,7 +43,7 @@ const OF_NAME: ReadonlyMap<string, Verdict> = new Map([
   ['authorization', 'bearer'],
   ['keep-alive', 'drop'],
   ['proxy-connection', 'drop'],
-  ['proxy-authorization', 'drop'],
+  ['proxy-authorization', 'proxy-credential'],
   ['http2-settings', 'drop'],
   ['expect', 'drop'],
   // nginx's auth_request examples pass a renewed session on as a *request* header.

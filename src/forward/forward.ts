@@ -68,8 +68,10 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
     forward: (exchange, plan) => {
       const upstream = upstreams.get(plan.upstream);
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
-      const { hostHeader } = upstream;
-      const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
+      const { hostHeader, passesProxyAuthorization } = upstream;
+      const isPlain = hostHeader === undefined && !passesProxyAuthorization;
+      const asked = { passesProxyAuthorization, ...(hostHeader !== undefined && { upstreamHost: hostHeader }) };
+      const said = isPlain ? plan : { ...plan, ...asked };
       return pass(exchange, said, { headers, upstream, contain, listeners, whyLost, upgradeIdleMs, bodyIdleMs });
     },
     close: async () => {

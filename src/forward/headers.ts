@@ -113,6 +113,9 @@ function carry(job: RequestJob, carried: Carried, name: string, value: string): 
     case 'cookie':
       carryCookies(job, carried, name, value);
       break;
+    case 'proxy-credential':
+      if (job.plan.passesProxyAuthorization) push(carried.fields, job.hop, name, value);
+      break;
     case 'upgrade':
       carried.upgrade = value;
       break;

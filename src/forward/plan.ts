@@ -21,6 +21,8 @@ export interface ForwardPlan {
   readonly setCookie?: string;
   /** What the upstream hears as Host where its settings rewrite it; set by the forwarder. */
   readonly upstreamHost?: string;
+  /** Whether Proxy-Authorization goes on as it came, where its settings ask for it; set by the forwarder. */
+  readonly passesProxyAuthorization?: boolean;
   /**
    * Client address, scheme and host for X-Forwarded-*; worked out by `server/origin.ts`. The host is the one that chose the
    * route, so the upstream hears it as Host, too. What a trusted proxy calls the request goes on as X-Request-ID; without

@@ -48,6 +48,7 @@ export interface UpstreamConnections {
   readonly headersTimeoutMs: Millis;
   /** What the upstream hears as Host instead of what the request says. */
   readonly hostHeader: string | undefined;
+  readonly passesProxyAuthorization: boolean;
   readonly addresses: Addresses;
   readonly http1: Http1Connections;
   readonly http2: Http2Connections;
@@ -97,6 +98,7 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
     scheme: upstream.protocol === 'http' || upstream.protocol === 'h2c' ? 'http' : 'https',
     headersTimeoutMs: upstream.headersTimeoutMs,
     hostHeader: upstream.hostHeader,
+    passesProxyAuthorization: upstream.passesProxyAuthorization === true,
     addresses,
     http1,
     http2: createHttp2Connections(addresses),

@@ -11,6 +11,8 @@ export interface Keys {
   /** @see Provider.keys */
   readonly find: JWTVerifyGetKey;
   readonly atHand: boolean;
+  /** One attempt to fetch them that changes nothing of what is kept. */
+  ask(): Promise<unknown>;
   /** @see Provider.warmUp */
   warmUp(): void;
 }
@@ -48,6 +50,7 @@ export function createKeys(needs: {
     get atHand() {
       return kept.copy !== undefined;
     },
+    ask: async () => fetchKeys(await needs.jwksUri(), needs.outbound),
     warmUp: () => {
       // Safe: `onTrouble` has logged it, and whoever needs a key asks again.
       kept.get().catch(() => undefined);

@@ -6,6 +6,7 @@ import type { Log } from '../observe/log.ts';
 import { discover, type ProviderMetadata } from './discovery.ts';
 import { createKept } from './kept.ts';
 import { createKeys } from './keys.ts';
+import { createOutage } from './outage.ts';
 import type { Outbound } from './outbound.ts';
 
 export type { ProviderMetadata } from './discovery.ts';
@@ -25,6 +26,8 @@ export interface Provider {
    * jose's `JWKSNoMatchingKey` when the issuer was asked and does not have it
    */
   readonly keys: JWTVerifyGetKey;
+  /** The failure when the provider is out of reach right now; asked anew, but not within 5 s of the last answer. Never rejects. */
+  outage(): Promise<Failure | undefined>;
   /** Whether metadata and keys are at hand, for `/readyz`'s body. */
   readonly ready: { readonly metadata: boolean; readonly keys: boolean };
   /** Fetches both before anybody needs them. Never throws: what fails is logged where it happens, and tried again when asked for. */
@@ -75,6 +78,12 @@ export function createProvider(needs: {
     issuer,
     metadata: metadata.get,
     keys: keys.find,
+    outage: createOutage({
+      // One attempt, and its outcome changes nothing of what is kept.
+      ask: () => (needs.jwksUrl === undefined ? discover({ ...needs, issuer }) : keys.ask()),
+      issuer,
+      now: needs.now,
+    }),
     get ready() {
       return { metadata: needs.jwksUrl !== undefined || metadata.copy !== undefined, keys: keys.atHand };
     },

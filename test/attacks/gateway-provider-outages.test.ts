@@ -63,6 +63,26 @@ describe('while the provider is down', () => {
     assert.equal((await rig.signIn()).page.status, 200);
   });
 
+  it('a token that dies is “could not tell” until somebody could renew it, then a no', async () => {
+    const rig = await startFakeRig({ settings });
+    const fields = await bearer(rig);
+    assert.equal(await status(rig, fields), 200);
+    await rig.provider.stop();
+    rig.move(10 * minuteMs);
+    assert.equal(await status(rig, fields), 503);
+    await rig.provider.restart();
+    rig.move(minuteMs);
+    assert.equal(await status(rig, fields), 401);
+  });
+
+  it('tokens that died make nobody ask the provider again and again', async () => {
+    const rig = await startFakeRig({ settings });
+    assert.equal(await status(rig, await bearer(rig)), 200);
+    const asked = rig.provider.calls.discovery;
+    for (let exp = 1; exp <= 5; exp++) assert.equal(await status(rig, await bearer(rig, { exp })), 401);
+    assert.ok(rig.provider.calls.discovery - asked <= 1);
+  });
+
   it('nobody without a credential hears of it', async () => {
     const rig = await startFakeRig({ settings });
     await rig.provider.stop();

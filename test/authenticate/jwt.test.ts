@@ -13,6 +13,35 @@ import {
   without,
 } from './fixtures.ts';
 
+describe('an access token of an issuer that is out of reach', async () => {
+  const issuer = await createIssuer();
+  const cause = new Failure('issuer_unreachable', 'down');
+  const kind = async (outage: () => Promise<Failure | undefined>, changes: object) =>
+    (await tokenProof(issuer, { outage })(await issuer.sign(accessClaims({ ...changes })))).kind;
+
+  it('cannot be told when it has expired, as long as nobody could get a new one', async () => {
+    const said = await tokenProof(issuer, { outage: async () => cause })(
+      await issuer.sign(accessClaims({ exp: NOW_S - 3600 })),
+    );
+    assert.deepEqual(said, { kind: 'unavailable', cause });
+    assert.equal(await kind(async () => undefined, { exp: NOW_S - 3600 }), 'rejected');
+  });
+
+  for (const [what, changes] of Object.entries({
+    'is not valid yet': { nbf: NOW_S + 3600 },
+    'is for somebody else': { aud: 'https://elsewhere.example.com', exp: NOW_S - 3600 },
+  })) {
+    it(`is refused when it ${what}, and its issuer is not asked`, async () => {
+      const ask = () => assert.fail('asked');
+      assert.equal(await kind(ask, changes), 'rejected');
+    });
+  }
+
+  it('is as good as ever while it lives', async () => {
+    assert.equal(await kind(async () => cause, {}), 'proven');
+  });
+});
+
 describe('an access token', async () => {
   const issuer = await createIssuer();
   const prove = tokenProof(issuer);

@@ -92,6 +92,16 @@ describe('upstreams.<name>.identityHeaders', () => {
   });
 });
 
+describe('upstreams.<name>.proxyAuthorization', () => {
+  it('drops Proxy-Authorization unless it is asked for', async () => {
+    const passes = async (settings: string) =>
+      (await configOf(settings)).upstreams['control-plane']?.passesProxyAuthorization;
+    assert.equal(await passes(leastSettings), undefined);
+    assert.equal(await passes(upstream('    proxyAuthorization: drop\n')), undefined);
+    assert.equal(await passes(upstream('    proxyAuthorization: pass\n')), true);
+  });
+});
+
 describe('upstreams.<name>.upstreamAuthorization', () => {
   it('is verified where nothing is said', async () => {
     assert.equal((await configOf(leastSettings)).upstreams['control-plane']?.upstreamAuthorization, 'verified');

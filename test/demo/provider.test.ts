@@ -104,6 +104,7 @@ describe('the demo provider', () => {
   it('signs a device in by its code', async () => {
     const config = await discover(provider.clients.native.id);
     const device = await client.initiateDeviceAuthorization(config, { scope: 'all' });
+    assert.equal(device.interval, 5, 'which Flyte 1’s SDK insists on');
     const browser = createBrowser();
     const confirm = await browser.submit(await browser.open(device.verification_uri), { user_code: device.user_code });
     assert.match(confirm.text, /Is this your device/);

@@ -21,7 +21,7 @@ after(async () => {
 
 /** A whole gateway with everything around it, on free ports of 127.0.0.1; ended with the file that started it. */
 export interface Rig {
-  /** The public URL: `http://localhost:<port>` unless something stands in front. */
+  /** The public URL: `http://localhost:<port>` (https: with TLS) unless something stands in front. */
   readonly url: string;
   readonly port: number;
   /** Where the operator's port is; another one after a restart. */
@@ -53,6 +53,8 @@ export interface RigOptions {
   readonly tickMs?: number;
   /** Further files beside the settings, by their path. */
   readonly files?: Readonly<Record<string, string>>;
+  /** The public port's certificate and key, in PEM; without them it is cleartext. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 /** With the demo's certified provider, whose pages a person goes through. */
@@ -82,7 +84,7 @@ export async function startDemoRig(
 ): Promise<DemoRig> {
   let provider: DemoProvider | undefined;
   const rig = await startRig(options, async (publicUrls) => {
-    const made = createDemoProvider({ ...options.provider, port: 0, publicUrls });
+    const made = createDemoProvider({ port: 0, ...options.provider, publicUrls });
     provider = made;
     return { issuer: await made.start(), secret: made.clients.web.secret, stop: made.stop };
   });
@@ -175,15 +177,18 @@ async function startOnce(
   options: RigOptions & { clock?: Clock; port: number; upstream: string },
   startIssuer: StartIssuer,
 ): Promise<Rig> {
-  const { port, upstream, clock = createClock() } = options;
-  const url = options.publicUrl ?? `http://localhost:${port}`;
-  const publicUrls = [url, `http://127.0.0.1:${port}`];
+  const { port, upstream, tls, clock = createClock() } = options;
+  const scheme = tls ? 'https' : 'http';
+  const url = options.publicUrl ?? `${scheme}://localhost:${port}`;
+  const publicUrls = [url, `${scheme}://127.0.0.1:${port}`];
   const { issuer, secret, stop: stopIssuer } = await startIssuer(publicUrls);
   undo.push(stopIssuer);
-  const text = await settingsText({ port, publicUrls, issuer, upstream }, options.settings ?? {});
+  const tlsSettings = tls && { 'server.tls': { certFile: 'tls.crt', keyFile: 'tls.key' } };
+  const text = await settingsText({ port, publicUrls, issuer, upstream }, { ...tlsSettings, ...options.settings });
   const settings = await makeSettingsFolder(text, {
     ...secretFiles,
     'secrets/oidc_client_secret': secret,
+    ...(tls && { 'tls.crt': tls.cert, 'tls.key': tls.key }),
     ...options.files,
   });
   undo.push(settings.remove);

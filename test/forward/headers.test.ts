@@ -75,6 +75,16 @@ describe('request fields', () => {
     ]);
   });
 
+  for (const hop of ['http1', 'http2', 'upgrade'] as const) {
+    it(`include Proxy-Authorization over ${hop} where the upstream asks for it, and no second spelling of it`, () => {
+      const sent = ['Proxy-Authorization', 'Bearer x', 'Proxy_Authorization', 'Bearer y'];
+      const { fields } = forwarded(sent, hop, { passesProxyAuthorization: true });
+      const found = fields.filter((_, i) => /^proxy.authorization$/i.test(fields[i - 1] ?? ''));
+      assert.deepEqual(found, ['Bearer x']);
+      assert.deepEqual(headers.trailers(sent), [], 'never in trailers');
+    });
+  }
+
   for (const [name, value] of [
     ['Connection', 'close'],
     ['Keep-Alive', 'timeout=5'],
