@@ -36,9 +36,7 @@ export function createProving(config: Config, lasting: Lasting): Proving {
   const cookies = createCookies({ sameSite, secure, ...(domain !== undefined && { domain }) });
   const outbound = createOutboundOf(config);
   const seal = createSeal(config.cookieKeys);
-  const { clientId, clientSecret } = config.auth.userAuth.openId;
-  const secret = clientSecret && { clientSecret };
-  const client = createClient({ ...lasting, provider, clientId, ...secret });
+  const client = createClient({ ...lasting, ...config.auth.userAuth.openId, provider });
   const relyingParty = createRelyingParty({ ...lasting, config, client, cookies, seal, sameSite });
   const { serviceApp: app } = config;
   return {

@@ -39,16 +39,14 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       ...route,
       ...(maxBody !== undefined && { maxBodyBytes: maxBody }),
     })),
+    pemFiles: Object.fromEntries(secrets.pemFiles.map((file) => [file, secrets.files.get(file)?.digest ?? ''])),
   });
 }
 
-function assembleServiceApp(
-  { serviceApp }: Settings,
-  { serviceSecret: clientSecret }: Secrets,
-): Pick<Config, 'serviceApp'> {
+function assembleServiceApp({ serviceApp }: Settings, { serviceSecret }: Secrets): Pick<Config, 'serviceApp'> {
   const { clientId, tokenUrl, scopes, tokenRefreshWindow: refreshWindowMs } = serviceApp;
-  if (!clientId || !clientSecret) return {};
-  return { serviceApp: { clientId, clientSecret, ...(tokenUrl && { tokenUrl }), scopes, refreshWindowMs } };
+  if (!clientId || !serviceSecret) return {};
+  return { serviceApp: { clientId, ...serviceSecret, ...(tokenUrl && { tokenUrl }), scopes, refreshWindowMs } };
 }
 
 function assembleServer(server: Settings['server'], folder: string): Config['server'] {
@@ -62,6 +60,7 @@ function assembleServer(server: Settings['server'], folder: string): Config['ser
     trustedProxies: server.trustedProxies,
     drainMs: server.drain,
     drainDelayMs: Math.min(server.drainDelay, server.drain),
+    reloadIntervalMs: server.reloadInterval,
     limits: {
       headerCount: limits.headerCount,
       headerBytes: limits.headerBytes,
@@ -110,10 +109,10 @@ function assembleAuth({ server, auth }: Settings, secrets: Secrets, folder: stri
 
 function assembleIntrospection(
   { clientId, maxAge, failuresPerAddress, failuresInAll }: Settings['auth']['introspection'],
-  { introspectionSecret: clientSecret }: Secrets,
+  { introspectionSecret }: Secrets,
 ): Pick<Config['auth'], 'introspection'> {
-  if (clientId === undefined || clientSecret === undefined) return {};
-  return { introspection: { clientId, clientSecret, maxAgeMs: maxAge, failuresPerAddress, failuresInAll } };
+  if (clientId === undefined || introspectionSecret === undefined) return {};
+  return { introspection: { clientId, ...introspectionSecret, maxAgeMs: maxAge, failuresPerAddress, failuresInAll } };
 }
 
 function assembleUserAuth(
@@ -124,7 +123,7 @@ function assembleUserAuth(
     redirectUrl,
     openId: {
       clientId: openId.clientId,
-      ...(secrets.clientSecret && { clientSecret: secrets.clientSecret }),
+      ...secrets.clientSecret,
       baseUrl: openId.baseUrl,
       ...(openId.issuerUrl && { issuerUrl: openId.issuerUrl }),
       scopes: openId.scopes,

@@ -72,6 +72,12 @@ const server = section(
       min: '0s',
       max: '10m',
     }),
+    reloadInterval: duration({
+      doc: 'how often the settings file and every file that it names are looked at for changes, which are then taken over; 0s: on SIGHUP alone',
+      default: '10s',
+      min: '0s',
+      max: '1h',
+    }),
     limits,
     security,
   },
