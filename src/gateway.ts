@@ -1,20 +1,28 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Config } from './config/config.ts';
+import type { Loaded } from './config/load.ts';
 import type { Clock } from './config/units.ts';
 import { createGeneration, type Generation } from './generation.ts';
+import { createGenerations } from './generations.ts';
 import { createLasting } from './lasting.ts';
 import { createAdminServer } from './observe/admin.ts';
 import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type LogOutput } from './observe/log.ts';
-import { createMetrics } from './observe/metrics.ts';
+import { createMetrics, type ReloadOutcome } from './observe/metrics.ts';
+import { readCertificate } from './server/certificate.ts';
 import { createListener, type Listener } from './server/listen.ts';
+import { createTakeOver, digestOf } from './take-over.ts';
 
 /** The whole gateway: what `flytegate serve` runs. */
 export interface Gateway {
   /** Opens both ports. @returns where they are, with the ports that the system chose for 0 */
   start(): Promise<{ readonly url: string; readonly admin: string }>;
+  /**
+   * Loads new settings and takes them over as a whole while everything goes on, or stays with the old ones and says why
+   * (`config.refused`). One at a time, and not once it stops. Never throws.
+   */
+  reload(load: () => Promise<Loaded>): Promise<ReloadOutcome>;
   /**
    * Readiness off; for `server.drainDelay` everything is still taken; then no new connections.
    * What streams runs on until `server.drain` is over; then everything ends.
@@ -28,7 +36,7 @@ export interface Gateway {
  * @param needs.now    the wall clock, for tests that move it
  * @param needs.readLimits the limits of this process, for tests
  * @param needs.output where log lines go, instead of standard output
- * @throws {Failure} `config_invalid` when a certificate or CA file cannot be read
+ * @throws {Failure} `config_invalid` when a certificate, key or CA file cannot be used
  */
 export async function createGateway(
   config: Config,
@@ -38,15 +46,18 @@ export async function createGateway(
   const { log } = output;
   const metrics = createMetrics();
   const lasting = createLasting(config, { log, metrics, now: needs.now ?? Date.now });
-  const generation = createGeneration(config, lasting);
-  lasting.follow(generation.newest);
-  const { tls: files, listen, limits, admin: adminAt, drainMs, drainDelayMs } = config.server;
-  const tls = files && { cert: await readFile(files.certFile), key: await readFile(files.keyFile) };
+  const { tls: files, listen, limits, admin: adminAt } = config.server;
+  const tls = files && (await readCertificate(files));
+  const generations = createGenerations(createGeneration(config, lasting), lasting);
   const onRefused = () => metrics.request('refused');
-  const { handler } = generation;
+  const { handler } = generations;
   const listener = createListener({ listen, limits, handler, log, onRefused, ...(tls && { tls }) });
   let state: Readiness['state'] = 'starting';
-  const admin = createAdminServer({ listen: adminAt, readiness: () => readinessOf(state, generation), metrics });
+  const admin = createAdminServer({
+    listen: adminAt,
+    readiness: () => readinessOf(state, generations.current),
+    metrics,
+  });
   return {
     start: async () => {
       const at = await admin.start();
@@ -57,20 +68,24 @@ export async function createGateway(
       state = 'serving';
       const urls = { url: urlOf(tls ? 'https' : 'http', host, port), admin: urlOf('http', at.host, at.port) };
       const { publicUrl } = config.server;
-      log.info('gateway.started', { ...urls, publicUrl, upstreams: Object.keys(config.upstreams) });
+      const settings = digestOf(config);
+      log.info('gateway.started', { ...urls, publicUrl, upstreams: Object.keys(config.upstreams), settings });
+      metrics.settings(settings, lasting.now());
       const { readLimits = readProcessLimits } = needs;
       await checkDescriptors({ connections: limits.connections, log, readLimits });
-      generation.warmUp();
+      generations.current.warmUp();
       return urls;
     },
+    reload: createTakeOver({ lasting, generations, listener, output, metrics }),
     stop: async () => {
       state = 'draining';
+      const { drainMs, drainDelayMs } = generations.current.config.server;
       log.info('gateway.draining', { drainMs, drainDelayMs });
       listener.retire();
       // Who comes meanwhile was sent by somebody who has not seen readiness go off.
       if (drainDelayMs > 0) await sleep(drainDelayMs);
-      await endStreams(listener, generation.cut, drainMs - drainDelayMs);
-      await Promise.all([generation.close(), admin.stop()]);
+      await endStreams(listener, generations.cut, drainMs - drainDelayMs);
+      await Promise.all([generations.close(), admin.stop()]);
       metrics.stop();
       log.info('gateway.stopped');
       output.flush();

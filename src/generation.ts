@@ -7,11 +7,13 @@ import type { Config } from './config/config.ts';
 import { createEndpoints } from './endpoints.ts';
 import { Failure } from './failure.ts';
 import { createUserInfo } from './flyte/user-info.ts';
-import { createForward, type Forward } from './forward/forward.ts';
+import { createForward, type Forward, type ForwardNeeds } from './forward/forward.ts';
+import type { UpstreamConnections } from './forward/upstream.ts';
 import { createHandle } from './handle.ts';
 import type { Lasting, Newest } from './lasting.ts';
 import { createClient } from './oidc/client.ts';
 import type { Provider } from './oidc/provider.ts';
+import { inherit, type Part } from './part.ts';
 import { createProving, type Proving } from './proving.ts';
 import { createRoutes } from './routing/routes.ts';
 import type { Handler } from './server/exchange.ts';
@@ -25,46 +27,86 @@ export interface Generation {
   readonly newest: Newest;
   /** All issuers, each once. */
   readonly issuers: ReadonlySet<Provider>;
+  /** Connections to upstreams; some may be those of an earlier or later generation, too. */
+  readonly connections: ReadonlySet<UpstreamConnections>;
   /** Fetches what is needed of providers before anybody needs it. Failures are logged where they happen. */
   warmUp(): void;
-  /** Ends all connections to upstreams at once, and with them what still streams, in its protocol's own words. */
-  cut(): Promise<void>;
-  /** Waits for what is being said to the provider, and closes the connections to it. */
-  close(): Promise<void>;
+  /** Waits for what is being said to the provider. Never throws. */
+  settled(): Promise<void>;
+  /** What the next one may go on with. */
+  readonly parts: { readonly proving: Proving; readonly connections: ConnectionParts };
 }
+
+/** By the names of the upstreams. */
+type ConnectionParts = ReadonlyMap<string, Part<UpstreamConnections>>;
 
 /**
  * Nothing is opened yet.
+ *
+ * @param before the settings until now; what would be made of the same goes on
  * @throws {Failure} `config_invalid` when a certificate, key or CA file cannot be used
  */
-export function createGeneration(config: Config, lasting: Lasting): Generation {
-  const proving = createProving(config, lasting);
-  const { forward, close: cut } = createForwardOf(config, lasting, proving);
-  const { newest, issuers, serviceToken, relyingParty } = proving;
-  return {
-    ...{ config, newest, issuers, cut },
-    handler: createHandler(config, lasting, { ...proving, forward }),
-    warmUp: () => {
-      for (const issuer of issuers) issuer.warmUp();
-      serviceToken?.warmUp();
-    },
-    close: async () => {
-      await relyingParty.settled();
-      await newest.outbound.close();
-    },
+export function createGeneration(config: Config, lasting: Lasting, before?: Generation): Generation {
+  const proving = createProving(config, lasting, before?.parts.proving);
+  const connections = new Map<string, Part<UpstreamConnections>>();
+  const connect = createConnect(config, connections, before?.parts.connections);
+  try {
+    const forward = createForwardOf(config, lasting, { proving, connect });
+    const { newest, issuers, serviceToken, relyingParty } = proving;
+    return {
+      ...{ config, newest, issuers },
+      handler: createHandler(config, lasting, { ...proving, forward }),
+      connections: new Set([...connections.values()].map(({ value }) => value)),
+      warmUp: () => {
+        for (const issuer of issuers) issuer.warmUp();
+        serviceToken?.warmUp();
+      },
+      settled: relyingParty.settled,
+      parts: { proving, connections },
+    };
+  } catch (cause) {
+    giveUp(proving, connections, before);
+    throw cause;
+  }
+}
+
+type Connect = NonNullable<ForwardNeeds['connect']>;
+
+function createConnect(
+  { server, pemFiles }: Config,
+  made: Map<string, Part<UpstreamConnections>>,
+  before: ConnectionParts = new Map(),
+): Connect {
+  return (upstream, make) => {
+    const { name, caFile = '', clientCertificate: own } = upstream;
+    const files = [caFile, own?.certFile ?? '', own?.keyFile ?? ''].map((file) => pemFiles[file]);
+    const part = inherit(before.get(name), [upstream, files, server.limits.streamWindow], make);
+    made.set(name, part);
+    return part.value;
   };
 }
 
-function createForwardOf(config: Config, { log, metrics }: Lasting, { cookies }: Proving) {
+/** Ends what was made for settings that turned out to be of no use. */
+function giveUp(proving: Proving, made: ConnectionParts, before: Generation | undefined): void {
+  const all = [...made.values()].filter(({ value }) => !before?.connections.has(value));
+  const ends = [proving.newest.outbound.close(), ...all.map(({ value }) => value.close())];
+  // Safe: nothing was opened with them yet.
+  for (const end of ends) end.catch(() => undefined);
+}
+
+function createForwardOf(
+  config: Config,
+  { log, metrics }: Lasting,
+  { proving, connect }: { readonly proving: Proving; readonly connect: Connect },
+): Forward {
   return createForward({
     upstreams: config.upstreams,
     isIdentityHeader: createIsIdentityHeader(config.identityHeaders.strip),
-    isOurCookie: cookies.isOurs,
+    isOurCookie: proving.cookies.isOurs,
     flyteHeaders: flyteHeadersOf(config),
     limits: config.server.limits,
-    log,
-    metrics,
-  });
+    ...{ log, metrics, connect },
+  }).forward;
 }
 
 /** flyteadmin has one name for gRPC and one for all else, nearly always the same: a credential counts under either. */

@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config, Upstream } from '../config/config.ts';
 import type { Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
@@ -41,6 +41,8 @@ export interface ForwardNeeds {
   readonly now?: () => Millis;
   readonly lookup?: Lookup;
   readonly pauses?: Pauses;
+  /** Says which connections to go on with, where some were made for the same upstream before; always new ones unless said. */
+  readonly connect?: (upstream: Upstream, make: () => UpstreamConnections) => UpstreamConnections;
 }
 
 /**
@@ -56,10 +58,12 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
   const { streamWindow, upgradeIdleMs } = needs.limits;
-  let isClosing = false;
-  const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
+  const { connect = (_upstream, make) => make() } = needs;
   for (const [name, setting] of Object.entries(needs.upstreams)) {
-    upstreams.set(name, createUpstream(setting, { ...needs, now, streamWindow }));
+    upstreams.set(
+      name,
+      connect(setting, () => createUpstream(setting, { ...needs, now, streamWindow })),
+    );
   }
   return {
     forward: (exchange, plan) => {
@@ -67,10 +71,11 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       const { hostHeader } = upstream;
       const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
+      // What ends because its connections were closed from our side says so.
+      const whyLost = (): Cut => (upstream.addresses.isClosed ? 'shutting_down' : 'upstream_lost');
       return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs });
     },
     close: async () => {
-      isClosing = true;
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };

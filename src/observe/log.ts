@@ -12,8 +12,12 @@ export interface Log {
   error(event: string, facts?: Facts): void;
 }
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
 export interface LogOutput {
   readonly log: Log;
+  /** The least level that is written from now on. */
+  setLevel(level: LogLevel): void;
   /** Writes out what is buffered, at once. */
   flush(): void;
 }
@@ -24,10 +28,7 @@ export interface LogOutput {
  * @param needs.level  the least level that is written
  * @param needs.stream where to, instead of standard output
  */
-export function createLog(needs: {
-  level: 'debug' | 'info' | 'warn' | 'error';
-  stream?: DestinationStream;
-}): LogOutput {
+export function createLog(needs: { level: LogLevel; stream?: DestinationStream }): LogOutput {
   const out = needs.stream ? undefined : createStandardOutput();
   const logger = pino(
     {
@@ -39,7 +40,13 @@ export function createLog(needs: {
     },
     needs.stream ?? out,
   );
-  return { log: writeThrough(logger, () => out?.hurry()), flush: () => out?.flushSync() };
+  return {
+    log: writeThrough(logger, () => out?.hurry()),
+    setLevel: (level) => {
+      logger.level = level;
+    },
+    flush: () => out?.flushSync(),
+  };
 }
 
 /** Whatever ends the process, the last lines say why. */
@@ -65,8 +72,10 @@ function createTimestamp(): () => string {
 
 function writeThrough(logger: Logger, hurry: () => void): Log {
   return {
-    // Asked once: a line that nobody writes should cost nothing.
-    debug: logger.isLevelEnabled('debug') ? (event, facts) => logger.debug({ event, ...facts }) : () => undefined,
+    debug: (event, facts) => {
+      // A line that nobody writes should cost next to nothing.
+      if (logger.isLevelEnabled('debug')) logger.debug({ event, ...facts });
+    },
     info: (event, facts) => logger.info({ event, ...facts }),
     warn: (event, facts) => {
       logger.warn({ event, ...facts });
