@@ -13,7 +13,7 @@ export interface Child {
   readonly debugger: string | undefined;
   /** Everything it has logged so far. */
   log(): string;
-  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
+  kill(signal: 'SIGTERM' | 'SIGKILL' | 'SIGHUP'): void;
   /** Exit code, or the signal that ended it. */
   readonly ended: Promise<number | string>;
 }
