@@ -154,7 +154,7 @@ async function keygenAssertion(dir: string | undefined): Promise<void> {
   if (dir === undefined) {
     process.stdout.write(pem);
     process.stderr.write(
-      'Put it in the file assertion_key in secretsDir, or let --dir do it.\nTo rotate, put it below the one that is there, restart every process, and put it first five minutes later.\n',
+      'Put it in the file assertion_key in secretsDir, or let --dir do it.\nTo rotate, put it below the one that is there, and five minutes after every process has it put it first.\n',
     );
     return;
   }

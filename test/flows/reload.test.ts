@@ -109,7 +109,7 @@ describe('New settings', () => {
 });
 
 describe('While the provider is down', () => {
-  it('new cookie keys, a new CA and new routes sign nobody out: what is known of the provider is kept', async () => {
+  it('new cookie keys, a new CA, new rules and new routes sign nobody out: what is known of the provider is kept', async () => {
     const rig = await startFakeRig({ files: { 'tls/ca.pem': testCertificate.cert } });
     const { cookie } = await rig.signIn();
     const authorization = `Bearer ${await rig.provider.accessToken()}`;
@@ -122,6 +122,7 @@ describe('While the provider is down', () => {
     }
     await changeSettings(rig.settings.file, (document) => {
       set('auth.caFile', 'tls/ca.pem')(document);
+      set('auth.trustUnverifiedEmail', true)(document);
       document.addIn(['routes'], { path: '/open', upstream: 'control-plane', access: 'public' });
     });
     assert.equal(await rig.reload(), 'reloaded');

@@ -42,8 +42,11 @@ describe('Under a steady load of sessions and bearers over TLS', { timeout: 120_
     await load.more();
   };
   const renewAll = async () => {
+    const before = rig.log.of('renewal.finished').length;
     rig.move(UNTIL_DUE_MS);
     await load.more();
+    assert.deepEqual(rig.log.of('renewal.failed'), []);
+    assert.equal(rig.log.of('renewal.finished').length - before, load.sessions);
   };
 
   it('cookie keys are rotated: a new one is put first, and when every cookie is sealed with it the old one goes', async () => {
@@ -66,7 +69,6 @@ describe('Under a steady load of sessions and bearers over TLS', { timeout: 120_
     await renewAll();
     await write({ 'secrets/oidc_client_secret': 'the next secret\n' });
     await renewAll();
-    assert.ok(rig.log.of('renewal.finished').length >= 4 * AT_ONCE, 'sessions were renewed with each');
     load.assertNoneFailed();
   });
 
