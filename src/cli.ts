@@ -87,20 +87,17 @@ function terminal() {
 }
 
 async function serve(file: string, version: string): Promise<Service> {
-  let reload: { now(): Promise<void>; stop(): Promise<void> } | undefined;
-  // From the first moment, as it would end the process; what changed before there is a gateway is seen by the first look.
-  process.on('SIGHUP', () => void reload?.now());
-  const { config, files } = await loadedOrExit(file);
-  const { createGateway } = await import('./gateway.ts');
-  const gateway = await createGateway(config);
-  const { url, admin } = await gateway.start();
   const { loadConfig } = await import('./config/load.ts');
-  const { createReload } = await import('./reload.ts');
-  const { reloadIntervalMs: intervalMs } = config.server;
-  const made = createReload({ load: () => loadConfig(file), takeOver: gateway.reload, files, intervalMs });
-  reload = made;
-  process.stderr.write(`flytegate ${version} listens on ${url}, admin on ${admin}\n`);
-  return { stop: () => made.stop().then(gateway.stop) };
+  const { describeMistakes } = await import('./config/mistake.ts');
+  const { serve: start } = await import('./serve.ts');
+  return start({
+    load: () => loadConfig(file),
+    refuse: ({ mistakes }) => {
+      process.stderr.write(describeMistakes(file, mistakes));
+      process.exit(2);
+    },
+    note: ({ url, admin }) => void process.stderr.write(`flytegate ${version} listens on ${url}, admin on ${admin}\n`),
+  });
 }
 
 async function demo(text: string): Promise<Service> {

@@ -1,15 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Config } from './config/config.ts';
+import type { Address, Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import type { Clock } from './config/units.ts';
 import { createGeneration, type Generation } from './generation.ts';
 import { createGenerations } from './generations.ts';
 import { createLasting } from './lasting.ts';
-import { createAdminServer } from './observe/admin.ts';
+import { type AdminServer, createAdminServer } from './observe/admin.ts';
 import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type LogOutput } from './observe/log.ts';
-import { createMetrics, type ReloadOutcome } from './observe/metrics.ts';
+import { createMetrics, type OwnMetrics, type ReloadOutcome } from './observe/metrics.ts';
 import { readCertificate } from './server/certificate.ts';
 import { createListener, type Listener } from './server/listen.ts';
 import { createTakeOver, digestOf } from './take-over.ts';
@@ -30,17 +30,25 @@ export interface Gateway {
   stop(): Promise<void>;
 }
 
+/** Makes the operator's port. */
+export type CreateAdmin = (needs: {
+  listen: Address;
+  readiness: () => Promise<Readiness>;
+  metrics: OwnMetrics;
+}) => AdminServer;
+
 /**
  * Builds every room from the settings; nothing is opened yet.
  *
  * @param needs.now    the wall clock, for tests that move it
  * @param needs.readLimits the limits of this process, for tests
  * @param needs.output where log lines go, instead of standard output
+ * @param needs.createAdmin makes the operator's port, where that is another process's
  * @throws {Failure} `config_invalid` when a certificate, key or CA file cannot be used
  */
 export async function createGateway(
   config: Config,
-  needs: { now?: Clock; output?: LogOutput; readLimits?: ReadLimits } = {},
+  needs: { now?: Clock; output?: LogOutput; readLimits?: ReadLimits; createAdmin?: CreateAdmin } = {},
 ): Promise<Gateway> {
   const output = needs.output ?? createLog({ level: config.log.level });
   const { log } = output;
@@ -53,7 +61,8 @@ export async function createGateway(
   const { handler } = generations;
   const listener = createListener({ listen, limits, handler, log, onRefused, ...(tls && { tls }) });
   let state: Readiness['state'] = 'starting';
-  const admin = createAdminServer({
+  const { createAdmin = createAdminServer } = needs;
+  const admin = createAdmin({
     listen: adminAt,
     readiness: () => readinessOf(state, generations.current),
     metrics,

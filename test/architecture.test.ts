@@ -26,6 +26,8 @@ const lines: readonly (readonly string[])[] = [
   ['take-over'],
   ['gateway'],
   ['reload'],
+  ['workers'],
+  ['serve'],
   ['demo'],
   ['api-key-command'],
   ['cli'],

@@ -60,6 +60,7 @@ function assembleServer(server: Settings['server'], folder: string): Config['ser
     trustedProxies: server.trustedProxies,
     drainMs: server.drain,
     drainDelayMs: Math.min(server.drainDelay, server.drain),
+    workers: server.workers,
     reloadIntervalMs: server.reloadInterval,
     limits: {
       headerCount: limits.headerCount,

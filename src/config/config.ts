@@ -23,6 +23,8 @@ export interface Config {
     readonly drainMs: Millis;
     /** Part of `drainMs`, never more. */
     readonly drainDelayMs: Millis;
+    /** Processes that serve the public port; auto: as many as there are cores. */
+    readonly workers: number | 'auto';
     /** Between two looks at the files; 0: none is taken. */
     readonly reloadIntervalMs: Millis;
     readonly limits: {

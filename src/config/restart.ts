@@ -6,6 +6,7 @@ import type { Mistake, Path } from './mistake.ts';
 const settled: readonly { readonly path: Path; readonly of: (config: Config) => unknown; readonly why: string }[] = [
   { path: ['server', 'listen'], of: ({ server }) => server.listen, why: 'the port is open' },
   { path: ['server', 'admin'], of: ({ server }) => server.admin, why: 'the port is open' },
+  { path: ['server', 'workers'], of: ({ server }) => server.workers, why: 'the processes are running' },
   {
     path: ['server', 'tls'],
     of: ({ server }) => server.tls !== undefined,

@@ -27,13 +27,15 @@ export interface LogOutput {
  *
  * @param needs.level  the least level that is written
  * @param needs.stream where to, instead of standard output
+ * @param needs.worker which of several processes that write there: stands in each line
  */
-export function createLog(needs: { level: LogLevel; stream?: DestinationStream }): LogOutput {
-  const out = needs.stream ? undefined : createStandardOutput();
+export function createLog(needs: { level: LogLevel; stream?: DestinationStream; worker?: number }): LogOutput {
+  const { worker } = needs;
+  const out = needs.stream ? undefined : createStandardOutput(worker !== undefined);
   const logger = pino(
     {
       level: needs.level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }) },
       serializers: { cause: describeCause },
@@ -50,8 +52,8 @@ export function createLog(needs: { level: LogLevel; stream?: DestinationStream }
 }
 
 /** Whatever ends the process, the last lines say why. */
-function createStandardOutput(): LinesOut {
-  const out = createLinesOut(1);
+function createStandardOutput(isShared: boolean): LinesOut {
+  const out = createLinesOut(1, isShared);
   process.once('exit', () => out.flushSync());
   return out;
 }

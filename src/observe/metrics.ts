@@ -1,6 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { Millis } from '../config/units.ts';
+import type { Figures } from './figures.ts';
 
 /** How a request of the public port ended. */
 export type RequestOutcome =
@@ -47,6 +48,8 @@ export type ReloadOutcome = 'reloaded' | 'unchanged' | 'refused';
 
 /** The metrics of a gateway as its owner has them. */
 export interface OwnMetrics extends Metrics {
+  /** What is on the page, for `pageOf` in another process. */
+  figures(): Promise<readonly Figures[]>;
   /** Settings were read again. */
   reload(outcome: ReloadOutcome): void;
   /** These settings are in force now. */
@@ -97,12 +100,14 @@ export function createMetrics(): OwnMetrics {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
-  const reloads = createTally(
-    registry,
-    'flytegate_config_reloads_total',
-    'Settings that were read again, by what became of them',
-    'outcome',
-  );
+  const reloads = new Counter({
+    name: 'flytegate_config_reloads_total',
+    help: 'Settings that were read again, by what became of them',
+    labelNames: ['outcome'],
+    registers: [registry],
+    // All processes of one gateway take over the same.
+    aggregator: 'max',
+  });
   const watchUpstream = createWatch(registry);
   const stopMeasuring = measureProcess(registry);
   return {
@@ -115,7 +120,8 @@ export function createMetrics(): OwnMetrics {
     introspection: introspections,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
     watchUpstream,
-    reload: reloads,
+    figures: () => registry.getMetricsAsJSON(),
+    reload: (outcome) => reloads.inc({ outcome }),
     settings: createSettingsGauges(registry),
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
@@ -148,11 +154,13 @@ function createSettingsGauges(registry: Registry): OwnMetrics['settings'] {
     help: 'Digest of the settings in force',
     labelNames: ['digest'],
     registers,
+    aggregator: 'max',
   });
   const since = new Gauge({
     name: 'flytegate_config_loaded_timestamp_seconds',
     help: 'When the settings in force were taken over',
     registers,
+    aggregator: 'max',
   });
   return (digest, at) => {
     info.reset();
@@ -171,6 +179,7 @@ function createWatch(registry: Registry): Metrics['watchUpstream'] {
     help: 'Addresses of an upstream: in use, and left alone because they fail',
     labelNames: ['upstream', 'state'],
     registers: [registry],
+    aggregator: 'max',
     collect() {
       this.reset();
       for (const [upstream, reads] of upstreams) {
@@ -219,6 +228,7 @@ function measureProcess(registry: Registry): () => void {
     help: 'Lag of the event loop since the page was last read',
     labelNames: ['quantile'],
     registers: [registry],
+    aggregator: 'max',
     collect() {
       for (const quantile of [50, 99, 100])
         this.set({ quantile: String(quantile / 100) }, lagOf(delay.percentile(quantile)));

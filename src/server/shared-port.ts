@@ -44,6 +44,9 @@ export function createSharedPort(needs: PortNeeds): SharedPort {
   const emptied: Array<() => void> = [];
   const server = needs.tls ? createTlsPort(needs, needs.tls) : createPlainPort(needs);
   server.maxConnections = needs.limits.connections;
+  // Among several processes the one too many would else go from one full one to the next without end.
+  // (Node's types do not know it yet.)
+  Object.assign(server, { dropMaxConnection: true });
   const perAddress = createPerAddress(needs.limits.connectionsPerAddress);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
