@@ -22,16 +22,34 @@ export interface Generations {
 }
 
 /** A generation that has requests, or will have. */
-interface Living {
+class Living {
   readonly generation: Generation;
-  underWay: number;
+  underWay = 0;
   /** Ends it once nothing is under way; set when it was replaced. */
-  whenIdle?: () => void;
+  whenIdle: (() => void) | undefined;
+
+  constructor(generation: Generation) {
+    this.generation = generation;
+  }
+
+  readonly handler: Handler = (exchange) => {
+    const passing = this.generation.handler(exchange);
+    if (passing === undefined) return passing;
+    this.underWay += 1;
+    // A promise of its own: whoever called hears of a failure from the one that is returned.
+    passing.then(this.#left, this.#left);
+    return passing;
+  };
+
+  readonly #left = (): void => {
+    this.underWay -= 1;
+    if (this.underWay === 0) this.whenIdle?.();
+  };
 }
 
 export function createGenerations(first: Generation, lasting: Lasting): Generations {
   lasting.follow(first.newest);
-  let current: Living = { generation: first, underWay: 0 };
+  let current = new Living(first);
   const living = new Set([current]);
   const closing = new Set<Promise<unknown>>();
   const inBackground = (end: Promise<unknown>) => {
@@ -48,10 +66,10 @@ export function createGenerations(first: Generation, lasting: Lasting): Generati
     get current() {
       return current.generation;
     },
-    handler: (exchange) => passTo(current, exchange),
+    handler: (exchange) => current.handler(exchange),
     replace: (next, drainMs) => {
       const old = current;
-      current = { generation: next, underWay: 0 };
+      current = new Living(next);
       living.add(current);
       lasting.follow(next.newest);
       // What was asked by its connections is still answered; nothing more is.
@@ -70,19 +88,6 @@ export function createGenerations(first: Generation, lasting: Lasting): Generati
   };
 }
 
-function passTo(living: Living, exchange: Parameters<Handler>[0]): ReturnType<Handler> {
-  const passing = living.generation.handler(exchange);
-  if (passing === undefined) return passing;
-  living.underWay += 1;
-  const left = () => {
-    living.underWay -= 1;
-    if (living.underWay === 0) living.whenIdle?.();
-  };
-  // A promise of its own: whoever called hears of a failure from the one that is returned.
-  passing.then(left, left);
-  return passing;
-}
-
 function endWhenIdle(old: Living, drainMs: Millis, end: (old: Living) => void): void {
   if (old.underWay === 0) {
     end(old);
@@ -90,7 +95,7 @@ function endWhenIdle(old: Living, drainMs: Millis, end: (old: Living) => void): 
   }
   const once = () => {
     clearTimeout(deadline);
-    delete old.whenIdle;
+    old.whenIdle = undefined;
     end(old);
   };
   const deadline = setTimeout(once, drainMs);

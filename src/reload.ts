@@ -23,6 +23,9 @@ export interface Reload {
 /** Files that belong together (two key files, certificate and key) are written one after the other: so long it is waited for more. */
 const SETTLE_MS: Millis = 1000;
 
+/** How long a stop waits for what is being taken over. */
+const PATIENCE_MS: Millis = 2000;
+
 /**
  * Takes new settings over when it is told to, and when a file that they depend on is not what it was.
  *
@@ -35,6 +38,7 @@ export function createReload(needs: ReloadNeeds): Reload {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   let last: Promise<void> = Promise.resolve();
+  let taking: Promise<unknown> = last;
 
   const loadNoting = async (): Promise<Loaded> => {
     const loaded = await load();
@@ -43,7 +47,9 @@ export function createReload(needs: ReloadNeeds): Reload {
     return loaded;
   };
   const reload = async (): Promise<void> => {
-    if (!isStopped) await takeOver(loadNoting);
+    if (isStopped) return;
+    taking = takeOver(loadNoting);
+    await taking;
   };
   const inTurn = (step: () => Promise<void>): Promise<void> => {
     last = last.then(step);
@@ -71,7 +77,8 @@ export function createReload(needs: ReloadNeeds): Reload {
     stop: () => {
       isStopped = true;
       clearTimeout(timer);
-      return last;
+      // A file may be a pipe that nobody writes to.
+      return Promise.race([taking, pause(PATIENCE_MS)]).then(() => undefined);
     },
   };
 }

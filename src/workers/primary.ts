@@ -11,6 +11,7 @@ import type { Readiness } from '../observe/health.ts';
 import { createLog, type LogOutput } from '../observe/log.ts';
 import { createMetrics, type OwnMetrics } from '../observe/metrics.ts';
 import { type Crew, type CrewNeeds, createCrew } from './crew.ts';
+import { stepsTo } from './steps.ts';
 import { encodeConfig } from './wire-config.ts';
 
 /** Several processes behind one port. */
@@ -78,9 +79,11 @@ export function createPrimary(config: Config, needs: Partial<Pick<CrewNeeds, 'fo
     reload: async (load) => {
       const next = await read(load, inForce, { metrics, output });
       if (!next) return;
-      inForce = next;
       output.setLevel(next.log.level);
-      await crew.settle();
+      for (const step of stepsTo(next, inForce)) {
+        inForce = step;
+        await crew.settle();
+      }
     },
     stop,
   };
