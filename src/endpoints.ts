@@ -247,6 +247,9 @@ async function admit(needs: EndpointNeeds, { exchange, target }: Asked): Promise
   };
 }
 
+/** Characters of a User-Agent that are kept: they name browser and system first. */
+const LONGEST_USER_AGENT = 256;
+
 function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
   const { fields, method } = exchange.head;
   const optional = (name: keyof OidcRequest, value: string | undefined) =>
@@ -256,6 +259,7 @@ function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
     query: target.query,
     origin,
     cookies: fields.all('cookie').join('; '),
+    from: { userAgent: (fields.get('user-agent') ?? '').slice(0, LONGEST_USER_AGENT), address: client.address },
     id: exchange.id,
     ...optional('fetchMode', fields.get('sec-fetch-mode')),
     ...optional('fetchSite', fields.get('sec-fetch-site')),

@@ -136,8 +136,8 @@ function createDecider(config: Config, lasting: Lasting, token: AuthenticateBear
     token,
     session: async (cookie) => {
       const proof = await proveSession(cookie);
-      const id = proof.kind === 'proven' ? proof.identity.sessionId : undefined;
-      if (id !== undefined) loop.seen({ id });
+      const session = proof.kind === 'proven' ? proof.identity.session : undefined;
+      if (session) loop.seen(session);
       return proof;
     },
   });

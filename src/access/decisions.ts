@@ -93,8 +93,8 @@ function standing(known: Decision, at: { key: string; cache: DecisionCache; need
 }
 
 function isRevoked(decision: Decision, needs: DecisionNeeds): boolean {
-  if (decision.kind !== 'allow' || decision.identity.sessionId === undefined) return false;
-  return needs.revocations.isRevoked(decision.identity.sessionId);
+  if (decision.kind !== 'allow' || decision.identity.session === undefined) return false;
+  return needs.revocations.isRevoked(decision.identity.session);
 }
 
 interface Asked {
@@ -167,8 +167,8 @@ function judgeProven(proven: Extract<Authentication, { kind: 'proven' }>, rule: 
 }
 
 /** The rule of a place as it stands for tokens of an issuer that has a scope of its own. */
-function ruleOf({ issuer, sessionId }: Identity, rule: Rule, { issuerScopes }: DecisionNeeds): Rule {
-  const bearerScope = sessionId === undefined ? issuerScopes?.get(issuer) : undefined;
+function ruleOf({ issuer, session }: Identity, rule: Rule, { issuerScopes }: DecisionNeeds): Rule {
+  const bearerScope = session === undefined ? issuerScopes?.get(issuer) : undefined;
   return bearerScope === undefined ? rule : { ...rule, bearerScope };
 }
 

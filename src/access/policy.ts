@@ -17,7 +17,7 @@ export type Verdict =
 
 /** Judges an identity by a rule; pure. */
 export function judge(identity: Identity, rule: Rule): Verdict {
-  const isSession = identity.sessionId !== undefined;
+  const isSession = identity.session !== undefined;
   if (isSession || identity.scopes.includes(rule.bearerScope)) return { kind: 'allow' };
   return { kind: 'deny', why: 'scope_missing', missing: rule.bearerScope };
 }

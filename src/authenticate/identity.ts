@@ -1,4 +1,5 @@
 import type { Millis } from '../config/units.ts';
+import { marksOf, type SessionMarks } from '../session/marks.ts';
 import type { Session } from '../session/session.ts';
 import { isPlainAddress } from './email.ts';
 
@@ -22,7 +23,7 @@ export interface Identity {
   /** Further claims, only those that `identityHeaders.claims` names. */
   readonly claims: Readonly<Record<string, ClaimValue>>;
   /** Of a browser session only. */
-  readonly sessionId?: string;
+  readonly session?: SessionMarks;
   /** When the proof itself dies (token expiry, end of the session). */
   readonly expiresAt: Millis;
 }
@@ -73,7 +74,7 @@ export function identityOfSession(session: Session, expiresAt: Millis, settings:
     subject: claims.sub,
     kind: 'person',
     scopes: noScopes,
-    sessionId: session.id,
+    session: marksOf(session),
     expiresAt,
   };
 }
@@ -93,7 +94,7 @@ export function identityOfToken(claims: Claims, proof: TokenProof, settings: Ide
   return { ...describe(claims, settings), ...proof };
 }
 
-type Description = Omit<Identity, 'issuer' | 'subject' | 'kind' | 'scopes' | 'expiresAt' | 'clientId' | 'sessionId'>;
+type Description = Omit<Identity, 'issuer' | 'subject' | 'kind' | 'scopes' | 'expiresAt' | 'clientId' | 'session'>;
 
 function describe(claims: Claims, settings: IdentitySettings): Description {
   const email = text(claims.email);

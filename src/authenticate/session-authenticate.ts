@@ -4,6 +4,7 @@ import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import { isBearerToken } from '../server/bearer-token.ts';
 import { isDueForSeen, nextSeen, type SessionLimits, sessionEnd } from '../session/limits.ts';
+import { marksOf } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Session } from '../session/session.ts';
 import type { SessionStore } from '../session/store.ts';
@@ -74,7 +75,7 @@ async function proveSession(opened: Session, needs: SessionNeeds): Promise<Authe
 }
 
 function reasonToReject(session: Session, needs: SessionNeeds): 'session_revoked' | 'session_expired' | undefined {
-  if (needs.revocations.isRevoked(session.id)) return 'session_revoked';
+  if (needs.revocations.isRevoked(marksOf(session))) return 'session_revoked';
   return needs.now() >= sessionEnd(session, needs.limits) ? 'session_expired' : undefined;
 }
 

@@ -5,15 +5,17 @@ import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { SessionLimits } from '../session/limits.ts';
+import { handleOf } from '../session/marks.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
 import type { Cookies } from '../session/session-cookie.ts';
+import type { Whereabouts } from '../session/session-list.ts';
 import { biggestPart } from '../session/session-size.ts';
 import type { SessionStore } from '../session/store.ts';
 import type { Client, Tokens } from './client.ts';
-import { digest } from './digest.ts';
 import type { FindSession } from './find-session.ts';
 import { fitsHead } from './head-room.ts';
+import type { IdTokenClaims } from './id-token.ts';
 import { refuseMethod, retryPath } from './login.ts';
 import { failed, failureOf } from './login-failure.ts';
 import type { LoginState, LoginStates } from './login-state.ts';
@@ -105,9 +107,11 @@ async function signIn(
   const claims = personClaims(idToken.claims, userinfo ?? {}, needs.claims);
   if (!claims) throw new Failure('login_exchange_failed', 'the subject is no text of at most 255 characters');
   const now = needs.now();
+  const sid = providerSessionOf(idToken.claims);
   const session: Session = {
     id: randomBytes(16).toString('base64url'),
     issuer: needs.client.issuer,
+    ...(sid === undefined ? {} : { sid }),
     claims,
     startedAt: now,
     seenAt: now,
@@ -116,6 +120,11 @@ async function signIn(
     ...(needs.keepsAccessToken && { accessToken: tokens.accessToken }),
   };
   return { session, idToken: idToken.jwt };
+}
+
+/** `sid` where it is a name that a cookie has room for (OpenID Connect Front-Channel Logout §3). */
+function providerSessionOf({ sid }: IdTokenClaims): string | undefined {
+  return typeof sid === 'string' && sid !== '' && sid.length <= 255 ? sid : undefined;
 }
 
 function timesOf(tokens: Tokens, now: number): Pick<Session, 'accessExpiresAt' | 'renewAt'> {
@@ -145,7 +154,7 @@ async function finish(signedIn: SignedIn, needs: CallbackNeeds): Promise<Outcome
   if (needs.loop.isLoop({ issuer: session.issuer, subject: session.claims.sub }, state.startedAt)) {
     return failed({ status: 400, code: 'login_loop', retry, cookies: spent }, needs);
   }
-  const kept = await keep(session, needs);
+  const kept = await keep(session, request.from, needs);
   if (kept.kind === 'failed') return failed({ ...kept, retry, cookies: spent }, needs);
   const maxAgeS = Math.ceil(needs.limits.absoluteMs / 1000);
   const cookies = [needs.cookies.setSession(kept.value, maxAgeS), ...spent];
@@ -156,7 +165,7 @@ async function finish(signedIn: SignedIn, needs: CallbackNeeds): Promise<Outcome
   needs.log.info('login.finished', {
     issuer: session.issuer,
     subject: personDigest(session.issuer, session.claims.sub),
-    session: digest(session.id).slice(0, 16),
+    session: handleOf(session.id),
     id: request.id,
     tookMs: needs.now() - state.startedAt,
   });
@@ -174,9 +183,9 @@ type Kept =
       readonly about?: string;
     };
 
-async function keep(session: Session, needs: CallbackNeeds): Promise<Kept> {
+async function keep(session: Session, from: Whereabouts, needs: CallbackNeeds): Promise<Kept> {
   try {
-    return { kind: 'kept', value: await needs.store.create(session) };
+    return { kind: 'kept', value: await needs.store.create(session, from) };
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     if (error.code !== 'session_too_large') return { kind: 'failed', status: 503, code: error.code, cause: error };

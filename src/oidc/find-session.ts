@@ -2,6 +2,7 @@ import type { Clock } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 import { readCookies } from '../server/cookie.ts';
 import { type SessionLimits, sessionEnd } from '../session/limits.ts';
+import { marksOf } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Session } from '../session/session.ts';
 import type { Cookies } from '../session/session-cookie.ts';
@@ -34,7 +35,7 @@ export function createFindSession(needs: {
     if (opened.kind === 'unreachable') return opened;
     if (opened.kind !== 'alive') return { kind: 'none', sent: true };
     const { session } = opened;
-    const isRevoked = needs.revocations.isRevoked(session.id);
+    const isRevoked = needs.revocations.isRevoked(marksOf(session));
     const endsAt = Math.min(sessionEnd(session, needs.limits), session.accessExpiresAt);
     return !isRevoked && needs.now() < endsAt ? { kind: 'alive', session } : { kind: 'over', session, isRevoked };
   };

@@ -1,9 +1,9 @@
 import type { Clock, Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
+import { handleOf } from '../session/marks.ts';
 import type { PersonClaims, Session } from '../session/session.ts';
 import type { Client, Tokens } from './client.ts';
-import { digest } from './digest.ts';
 import { personClaims, type RawClaims } from './person-claims.ts';
 import { troubleOf } from './trouble.ts';
 
@@ -91,5 +91,5 @@ function noteGone(session: Session, claims: PersonClaims, log: Log): void {
 }
 
 function nameOf(session: Session): string {
-  return digest(session.id).slice(0, 16);
+  return handleOf(session.id);
 }

@@ -5,13 +5,13 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { readCookies } from '../server/cookie.ts';
 import type { SessionLimits } from '../session/limits.ts';
+import { handleOf } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
 import type { Cookies } from '../session/session-cookie.ts';
 import type { SessionStore } from '../session/store.ts';
 import type { Client } from './client.ts';
-import { digest } from './digest.ts';
 import type { FindSession, FoundSession } from './find-session.ts';
 import type { Failed, OidcRequest, Outcome } from './outcome.ts';
 import type { Places } from './place.ts';
@@ -136,8 +136,9 @@ async function openState(request: OidcRequest, needs: LogoutNeeds): Promise<{ to
 
 /** Refused here from this moment on, before anybody else is spoken to. Once more for one that ended already: the store may have failed then. */
 async function end(session: Session, needs: LogoutNeeds): Promise<Failed | undefined> {
-  needs.revocations.revoke(session.id, session.startedAt + needs.limits.absoluteMs);
+  const of = { kind: 'session', handle: handleOf(session.id) } as const;
   try {
+    await needs.revocations.revoke({ of, at: needs.now(), until: session.startedAt + needs.limits.absoluteMs });
     await needs.store.end(session.id);
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
@@ -152,7 +153,7 @@ function noteSignOut(session: Session, needs: LogoutNeeds): void {
   needs.log.info('logout.finished', {
     issuer: session.issuer,
     subject: personDigest(session.issuer, session.claims.sub),
-    session: digest(session.id).slice(0, 16),
+    session: handleOf(session.id),
   });
 }
 

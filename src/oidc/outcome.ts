@@ -1,4 +1,5 @@
 import type { FailureCode } from '../failure.ts';
+import type { Whereabouts } from '../session/session-list.ts';
 
 /**
  * What a sign-in or sign-out step comes to; `answer/pages.ts` shows it. Cookies are whole Set-Cookie values.
@@ -45,6 +46,8 @@ export interface OidcRequest {
   readonly proxiedReturnTo?: string;
   /** `Origin`, as sent. */
   readonly pageOrigin?: string;
+  /** Where it came from: kept with a session that begins by it. */
+  readonly from: Whereabouts;
   /** Reference of the request in the log. */
   readonly id: string;
 }

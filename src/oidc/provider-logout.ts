@@ -1,10 +1,10 @@
 import type { Log } from '../observe/log.ts';
 import { readCookies } from '../server/cookie.ts';
+import { handleOf } from '../session/marks.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
 import type { Cookies } from '../session/session-cookie.ts';
 import type { Client } from './client.ts';
-import { digest } from './digest.ts';
 import { fitsHead } from './head-room.ts';
 import type { OidcRequest } from './outcome.ts';
 import { troubleOf } from './trouble.ts';
@@ -14,7 +14,7 @@ export async function revokeAtProvider(
   session: Session,
   needs: { client: Client; latest: (session: Session) => Promise<Session>; log: Log },
 ): Promise<void> {
-  const facts = { session: digest(session.id).slice(0, 16) };
+  const facts = { session: handleOf(session.id) };
   const { refreshToken } = await needs.latest(session);
   if (refreshToken === undefined || session.issuer !== needs.client.issuer) return;
   try {

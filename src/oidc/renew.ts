@@ -2,9 +2,9 @@ import type { Clock, Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { handleOf } from '../session/marks.ts';
 import type { PersonClaims, Session } from '../session/session.ts';
 import type { Client, Tokens } from './client.ts';
-import { digest } from './digest.ts';
 import { followClaims } from './followed-claims.ts';
 import { createLineages, type Lineage, type Lineages, type Renewal } from './lineage.ts';
 import { sessionTimes } from './session-times.ts';
@@ -75,7 +75,7 @@ type Flying = RenewNeeds & { readonly lineages: Lineages; readonly outage: Outag
 
 async function fly(lineage: Lineage, needs: Flying): Promise<Renewal> {
   const renewal = await ask(lineage.latest, needs);
-  const session = digest(lineage.latest.id).slice(0, 16);
+  const session = handleOf(lineage.latest.id);
   lineage.failures = renewal.kind === 'failed' ? lineage.failures + 1 : 0;
   delete lineage.pause;
   switch (renewal.kind) {

@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Millis } from '../config/units.ts';
+import { handleOf, type SessionMarks } from '../session/marks.ts';
 import type { Session } from '../session/session.ts';
 import { digest } from './digest.ts';
 
@@ -15,7 +16,7 @@ export interface SignInLoop {
   /** A sign-in succeeded. */
   finished(session: Session, loginStartedAt: Millis): void;
   /** A request came with this live session: whoever carries it is in no loop. Cheap: call it for each one that is proved. */
-  seen(session: Pick<Session, 'id'>): void;
+  seen(session: Pick<SessionMarks, 'handle'>): void;
 }
 
 const windowMs: Millis = 30_000;
@@ -52,12 +53,12 @@ export function createSignInLoop(needs: { now: Clock }): SignInLoop {
       if (loginStartedAt >= streak.endedAt) streak.count += 1;
       streak.endedAt = now;
       streaks.set(key, streak);
-      people.set(session.id, key);
+      people.set(handleOf(session.id), key);
     },
-    seen: ({ id }) => {
-      const key = people.size === 0 ? undefined : people.get(id);
+    seen: ({ handle }) => {
+      const key = people.size === 0 ? undefined : people.get(handle);
       if (key === undefined) return;
-      people.delete(id);
+      people.delete(handle);
       streaks.delete(key);
     },
   };

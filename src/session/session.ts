@@ -21,6 +21,8 @@ export interface Session {
   /** 128 random bits, base64url; new at every sign-in, the same through every renewal. */
   readonly id: string;
   readonly issuer: string;
+  /** The provider's own name for its session, when it said one: it may end that one without us. */
+  readonly sid?: string;
   readonly claims: PersonClaims;
   readonly startedAt: Millis;
   /** Moved on at most every tenth of the idle limit, so that a busy session is not re-sealed on each request. */

@@ -17,6 +17,7 @@ const claimValue = z.union([text, z.number(), z.boolean(), z.array(text)]);
 const shape = z.object({
   id: text.min(1),
   issuer: text.min(1),
+  sid: text.min(1).exactOptional(),
   claims: z.object({
     sub: text.min(1),
     name: text.exactOptional(),

@@ -27,7 +27,7 @@ function setUp(
       asked.push(credential);
       return answer(credential);
     },
-    revocations: { isRevoked: (id) => revoked.has(id) },
+    revocations: { isRevoked: ({ handle }) => revoked.has(handle) },
     cache: { maxAgeMs: 60_000, maxEntries: 100, maxBytes: 1_000_000 },
     metrics,
     log: recorded.log,
@@ -237,7 +237,7 @@ describe('a no', () => {
 
 describe('the memory of decisions', () => {
   const subjects = (credential: Provable) =>
-    proven(person({ subject: credential.kind === 'session' ? credential.cookie : '', sessionId: 's' }));
+    proven(person({ subject: credential.kind === 'session' ? credential.cookie : '' }));
 
   it('is bounded by number, the one unused for longest going first', async () => {
     const cache = { maxAgeMs: 60_000, maxEntries: 2, maxBytes: 1_000_000 };

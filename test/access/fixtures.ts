@@ -13,7 +13,7 @@ export function person(changes: Partial<Identity> = {}): Identity {
     groups: ['admins'],
     scopes: [],
     claims: {},
-    sessionId: 'session-1',
+    session: { handle: 'session-1', issuer: 'https://id.example.com', subject: 'user-1', startedAt: T0 },
     expiresAt: T0 + HOUR,
     ...changes,
   };
@@ -21,7 +21,7 @@ export function person(changes: Partial<Identity> = {}): Identity {
 
 /** An app with a bearer token of scope `all`. */
 export function app(changes: Partial<Identity> = {}): Identity {
-  const { sessionId: _sessionId, email: _email, ...rest } = person();
+  const { session: _session, email: _email, ...rest } = person();
   return {
     ...rest,
     kind: 'app',

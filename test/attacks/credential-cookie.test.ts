@@ -4,7 +4,7 @@ import { createCookieStore } from '../../src/session/cookie-store.ts';
 import type { Purpose } from '../../src/session/seal.ts';
 import { createSeal } from '../../src/session/seal.ts';
 import { createCredentialGate } from '../access/credential-gate.ts';
-import { cookieKey, HOUR, session, T0 } from '../session/fixtures.ts';
+import { cookieKey, HOUR, revocationOf, session, T0 } from '../session/fixtures.ts';
 
 const gate = await createCredentialGate();
 const name = gate.cookies.sessionName;
@@ -100,7 +100,7 @@ describe('a session cookie that was signed out', () => {
     const cookie = await gate.store.create(session({ id: 'to-be-ended' }));
     const earlier = await gate.store.create(session({ id: 'to-be-ended', seenAt: T0 - 1 }));
     assert.equal((await gate.ask('cookie', `${name}=${cookie}`)).status, 200);
-    gate.revocations.revoke('to-be-ended', T0 + 24 * HOUR);
+    gate.revocations.revoke(revocationOf('to-be-ended', T0 + 24 * HOUR));
     await assertSignedOut(`${name}=${cookie}`, 'session_revoked');
     await assertSignedOut(`${name}=${earlier}`, 'session_revoked');
     await assertSignedOut(`${name}=${cookie}`, 'session_revoked');

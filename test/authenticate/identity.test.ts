@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { identityOfSession, identityOfToken } from '../../src/authenticate/identity.ts';
+import { marksOf } from '../../src/session/marks.ts';
 import { session, T0 } from '../session/fixtures.ts';
 
 const settings = { trustUnverifiedEmail: false, claims: ['department'] };
@@ -20,7 +21,7 @@ describe('the identity of a session', () => {
       groups: ['admins', 'ml'],
       scopes: [],
       claims: { department: 'research' },
-      sessionId: 'c2Vzc2lvbi1udW1iZXItMQ',
+      session: marksOf(session()),
       expiresAt: T0 + 1,
     });
   });

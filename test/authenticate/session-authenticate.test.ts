@@ -4,11 +4,21 @@ import type { Renewal } from '../../src/authenticate/authenticate.ts';
 import { createAuthenticateSession, type SessionNeeds } from '../../src/authenticate/session-authenticate.ts';
 import { Failure } from '../../src/failure.ts';
 import { createCookieStore } from '../../src/session/cookie-store.ts';
+import { handleOf, marksOf } from '../../src/session/marks.ts';
 import { createMemoryStore } from '../../src/session/memory-store.ts';
 import { createRevocations } from '../../src/session/revocations.ts';
 import { createSeal } from '../../src/session/seal.ts';
 import type { Session } from '../../src/session/session.ts';
-import { cookieKey, createTestClock, HOUR, MINUTE, session, sessionWithoutRefresh, T0 } from '../session/fixtures.ts';
+import {
+  cookieKey,
+  createTestClock,
+  HOUR,
+  MINUTE,
+  revocationOf,
+  session,
+  sessionWithoutRefresh,
+  T0,
+} from '../session/fixtures.ts';
 import { createRecordedLog } from './fixtures.ts';
 
 const limits = { idleMs: 8 * HOUR, absoluteMs: 24 * HOUR };
@@ -51,7 +61,7 @@ describe('a session', () => {
   it('proves who is asking', async () => {
     const said = await setUp().proveSession(session());
     assert.ok(said.kind === 'proven');
-    assert.deepEqual([said.identity.subject, said.identity.sessionId], ['user-1', session().id]);
+    assert.deepEqual([said.identity.subject, said.identity.session], ['user-1', marksOf(session())]);
     assert.equal(said.renewedCookie, undefined);
     assert.equal(said.identity.expiresAt, T0 + 8 * HOUR);
   });
@@ -107,14 +117,14 @@ describe('a session', () => {
 
   it('is refused from the moment it is signed out', async () => {
     const { revocations, proveSession } = setUp();
-    revocations.revoke(session().id, T0 + HOUR);
+    revocations.revoke(revocationOf(session().id, T0 + HOUR));
     assert.deepEqual(await proveSession(session()), { kind: 'rejected', why: 'session_revoked' });
   });
 
   it('is not renewed once it was signed out or is over', async () => {
     const { clock, revocations, proveSession } = setUp();
     clock.set(T0 + 55 * MINUTE);
-    revocations.revoke('out', T0 + HOUR);
+    revocations.revoke(revocationOf('out', T0 + HOUR));
     assert.equal((await proveSession(session({ id: 'out' }))).kind, 'rejected');
     assert.equal((await proveSession(session({ startedAt: T0 - 24 * HOUR }))).kind, 'rejected');
   });
@@ -285,9 +295,9 @@ describe('a session that is due for renewal', () => {
     const revoked: string[] = [];
     const { proveSession } = setUp({
       now: clock.now,
-      revocations: { isRevoked: (id) => revoked.includes(id) },
+      revocations: { isRevoked: ({ handle }) => revoked.includes(handle) },
       renew: async (one) => {
-        revoked.push(one.id);
+        revoked.push(handleOf(one.id));
         return renew(one);
       },
     });

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import type { Outcome } from '../../src/oidc/outcome.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
+import { revocationOf } from '../session/fixtures.ts';
 import { codeOf, createRig, createVisitor, ORIGIN, OTHER_ORIGIN, type Rig, sessionOf, signIn } from './rig.ts';
 
 const placeOf = (outcome: Outcome): string => (outcome.kind === 'redirect' ? outcome.to : outcome.kind);
@@ -114,7 +115,7 @@ describe('/login', () => {
     const { cookies } = visitor.request();
     const twice = visitor.request('', { cookies: `${cookies}; ${cookies}` });
     assert.match(placeOf(await rig.login(twice)), /\/authorize\?/);
-    rig.revocations.revoke((await sessionOf(rig, visitor)).id, rig.now() + 1000);
+    rig.revocations.revoke(revocationOf((await sessionOf(rig, visitor)).id, rig.now() + 1000));
     assert.match(placeOf(await rig.login(visitor.request())), /\/authorize\?/);
     await rig.close();
   });

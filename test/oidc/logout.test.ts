@@ -3,6 +3,7 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { decodeJwt } from 'jose';
 import { Failure } from '../../src/failure.ts';
 import type { OidcRequest, Outcome } from '../../src/oidc/outcome.ts';
+import { marksOf } from '../../src/session/marks.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
 import {
   codeOf,
@@ -41,10 +42,10 @@ describe('/logout', () => {
   const urlOf = (outcome: Outcome): URL => new URL(outcome.kind === 'redirect' ? outcome.to : 'failed:');
 
   it('ends the session here, forgets it in the browser and goes to the provider', async () => {
-    const { id } = await sessionOf(rig, visitor);
+    const session = await sessionOf(rig, visitor);
     const cookie = visitor.jar.get('__Host-flytegate') ?? '';
     const url = urlOf(await logout('?redirect_url=/bye'));
-    assert.equal(rig.revocations.isRevoked(id), true);
+    assert.equal(rig.revocations.isRevoked(marksOf(session)), true);
     assert.equal(visitor.jar.size, 0);
     assert.equal(url.origin + url.pathname, `${provider.issuer}/logout`);
     assert.equal(url.searchParams.get('post_logout_redirect_uri'), `${ORIGIN}/logout`);
@@ -58,10 +59,10 @@ describe('/logout', () => {
   });
 
   it('has revoked the session before the provider is spoken to', async () => {
-    const { id } = await sessionOf(rig, visitor);
+    const session = await sessionOf(rig, visitor);
     const release = provider.hold('revoke');
     const outcome = await logout();
-    assert.equal(rig.revocations.isRevoked(id), true);
+    assert.equal(rig.revocations.isRevoked(marksOf(session)), true);
     assert.equal(outcome.kind, 'redirect');
     release();
   });
@@ -100,9 +101,9 @@ describe('/logout', () => {
   it('signs nobody out for a state that was kept and is opened again later', async () => {
     const state = urlOf(await logout('?redirect_url=/bye')).searchParams.get('state');
     await signIn(rig, visitor);
-    const { id } = await sessionOf(rig, visitor);
+    const session = await sessionOf(rig, visitor);
     await logout(`?state=${state}`, { fetchSite: 'cross-site' });
-    assert.equal(rig.revocations.isRevoked(id), false);
+    assert.equal(rig.revocations.isRevoked(marksOf(session)), false);
     assert.equal(visitor.jar.has('__Host-flytegate'), true);
   });
 
@@ -153,12 +154,12 @@ describe('/logout', () => {
     const lonely = createRig(down.issuer);
     const lonelyVisitor = createVisitor();
     await signIn(lonely, lonelyVisitor);
-    const { id } = await sessionOf(lonely, lonelyVisitor);
+    const session = await sessionOf(lonely, lonelyVisitor);
     await down.stop();
     const outcome = await lonely.out.logout(lonelyVisitor.request());
     await lonely.out.settled();
     assert.equal(outcome.kind, 'redirect', 'the metadata outlives the outage');
-    assert.equal(lonely.revocations.isRevoked(id), true);
+    assert.equal(lonely.revocations.isRevoked(marksOf(session)), true);
     assert.equal(
       lonely.logged.some(({ event }) => event === 'logout.revocation_failed'),
       true,
@@ -167,7 +168,7 @@ describe('/logout', () => {
   });
 
   it('asks first when another site opened it', async () => {
-    const { id } = await sessionOf(rig, visitor);
+    const session = await sessionOf(rig, visitor);
     for (const fetchSite of ['cross-site', 'same-site']) {
       const outcome = await logout('?redirect_url=/bye', { fetchSite });
       assert.deepEqual(outcome, {
@@ -176,7 +177,7 @@ describe('/logout', () => {
         cookies: [],
       });
     }
-    assert.equal(rig.revocations.isRevoked(id), false);
+    assert.equal(rig.revocations.isRevoked(marksOf(session)), false);
   });
 
   const posts: readonly (readonly [string, Partial<OidcRequest>, string])[] = [
@@ -196,9 +197,9 @@ describe('/logout', () => {
   ];
   for (const [from, changes, expected] of posts) {
     it(`answers a POST from ${from} with ${expected}`, async () => {
-      const { id } = await sessionOf(rig, visitor);
+      const session = await sessionOf(rig, visitor);
       assert.equal(codeOf(await logout('', { method: 'POST', ...changes })), expected);
-      assert.equal(rig.revocations.isRevoked(id), expected === 'redirect');
+      assert.equal(rig.revocations.isRevoked(marksOf(session)), expected === 'redirect');
     });
   }
 

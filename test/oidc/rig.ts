@@ -140,6 +140,7 @@ export function createVisitor(): Visitor {
       origin: ORIGIN,
       cookies: [...jar].map(([name, value]) => `${name}=${value}`).join('; '),
       fetchMode: 'navigate',
+      from: { userAgent: 'a browser', address: '192.0.2.1' },
       id: 'reference-1',
       ...changes,
     }),

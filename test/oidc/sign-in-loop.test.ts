@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { createSignInLoop } from '../../src/oidc/sign-in-loop.ts';
+import { handleOf } from '../../src/session/marks.ts';
 import { createTestClock, session } from '../session/fixtures.ts';
 
 describe('noticing a sign-in loop', () => {
@@ -46,7 +47,7 @@ describe('noticing a sign-in loop', () => {
   it('is over as soon as any session of the round is seen', () => {
     const { loop, now, finish } = create();
     for (let round = 0; round < 3; round += 1) finish(now());
-    loop.seen({ id: 'session-1' });
+    loop.seen({ handle: handleOf('session-1') });
     assert.equal(loop.isLoop(person, now()), false);
   });
 });

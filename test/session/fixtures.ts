@@ -1,6 +1,8 @@
 import type { CookieKey } from '../../src/config/config.ts';
 import { Secret } from '../../src/config/secret.ts';
 import type { Millis } from '../../src/config/units.ts';
+import { handleOf } from '../../src/session/marks.ts';
+import type { Revocation } from '../../src/session/revocations.ts';
 import type { Session } from '../../src/session/session.ts';
 
 /** A moment that tests begin at. */
@@ -54,4 +56,9 @@ export function session(changes: Partial<Session> = {}): Session {
 export function sessionWithoutRefresh(changes: Partial<Session> = {}): Session {
   const { refreshToken: _token, renewAt: _renewAt, ...rest } = session();
   return { ...rest, ...changes };
+}
+
+/** A sign-out of one session, made at T0. */
+export function revocationOf(sessionId: string, until: Millis): Revocation {
+  return { of: { kind: 'session', handle: handleOf(sessionId) }, at: T0, until };
 }

@@ -1,54 +1,101 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createRevocations } from '../../src/session/revocations.ts';
-import { createTestClock, HOUR, T0 } from './fixtures.ts';
+import { marksOf } from '../../src/session/marks.ts';
+import { createRevocations, type Revocation, speaksOf } from '../../src/session/revocations.ts';
+import { createTestClock, HOUR, revocationOf, session, T0 } from './fixtures.ts';
+
+const marks = (id: string) => marksOf(session({ id }));
 
 describe('revocations', () => {
   const setUp = (max = 3) => {
     const clock = createTestClock();
-    const evicted: string[] = [];
-    return { clock, evicted, list: createRevocations({ now: clock.now, max, onEvict: (id) => evicted.push(id) }) };
+    const evicted: Revocation[] = [];
+    const list = createRevocations({ now: clock.now, max, onEvict: (one) => evicted.push(one) });
+    return { clock, evicted, list, isRevoked: (id: string) => list.isRevoked(marks(id)) };
   };
 
-  it('refuse a session from the moment it is revoked until it would have ended anyway', () => {
-    const { clock, list } = setUp();
-    assert.equal(list.isRevoked('a'), false);
-    list.revoke('a', T0 + HOUR);
-    assert.equal(list.isRevoked('a'), true);
-    assert.equal(list.isRevoked('b'), false);
+  it('refuse a session from the moment it is revoked until it would have ended anyway', async () => {
+    const { clock, list, isRevoked } = setUp();
+    assert.equal(isRevoked('a'), false);
+    await list.revoke(revocationOf('a', T0 + HOUR));
+    assert.equal(isRevoked('a'), true);
+    assert.equal(isRevoked('b'), false);
     clock.set(T0 + HOUR);
-    assert.equal(list.isRevoked('a'), true);
+    assert.equal(isRevoked('a'), true);
     clock.set(T0 + HOUR + 1);
-    assert.equal(list.isRevoked('a'), false);
+    assert.equal(isRevoked('a'), false);
   });
 
-  it('are not shortened by being revoked again', () => {
-    const { clock, list } = setUp();
-    list.revoke('a', T0 + HOUR);
-    list.revoke('a', T0 + 1);
+  it('are in force before the promise is kept', () => {
+    const { list, isRevoked } = setUp();
+    void list.revoke(revocationOf('a', T0 + HOUR));
+    assert.equal(isRevoked('a'), true);
+  });
+
+  it('are not shortened by being revoked again', async () => {
+    const { clock, list, isRevoked } = setUp();
+    await list.revoke(revocationOf('a', T0 + HOUR));
+    await list.revoke(revocationOf('a', T0 + 1));
     clock.set(T0 + HOUR - 1);
-    assert.equal(list.isRevoked('a'), true);
+    assert.equal(isRevoked('a'), true);
   });
 
-  it('keep nothing of a session that is over already', () => {
-    const { list } = setUp();
-    list.revoke('a', T0);
-    assert.equal(list.isRevoked('a'), false);
+  it('keep nothing of a session that is over already', async () => {
+    const { list, isRevoked } = setUp();
+    await list.revoke(revocationOf('a', T0));
+    assert.equal(isRevoked('a'), false);
   });
 
-  it('tell when one alive has to make room', () => {
-    const { list, evicted } = setUp(2);
-    for (const id of ['a', 'b', 'c']) list.revoke(id, T0 + HOUR);
-    assert.deepEqual(evicted, ['a']);
-    assert.equal(list.isRevoked('c'), true);
+  it('tell when one alive has to make room', async () => {
+    const { list, evicted, isRevoked } = setUp(2);
+    for (const id of ['a', 'b', 'c']) await list.revoke(revocationOf(id, T0 + HOUR));
+    assert.deepEqual(evicted, [revocationOf('a', T0 + HOUR)]);
+    assert.equal(isRevoked('c'), true);
   });
 
-  it('sweep out what is over before one alive has to go', () => {
-    const { clock, list, evicted } = setUp(2);
-    list.revoke('long', T0 + 10 * HOUR);
-    list.revoke('short', T0 + HOUR);
+  it('sweep out what is over before one alive has to go', async () => {
+    const { clock, list, evicted, isRevoked } = setUp(2);
+    await list.revoke(revocationOf('long', T0 + 10 * HOUR));
+    await list.revoke(revocationOf('short', T0 + HOUR));
     clock.set(T0 + 2 * HOUR);
-    list.revoke('new', T0 + 3 * HOUR);
-    assert.deepEqual([evicted, list.isRevoked('long'), list.isRevoked('new')], [[], true, true]);
+    await list.revoke(revocationOf('new', T0 + 3 * HOUR));
+    assert.deepEqual([evicted, isRevoked('long'), isRevoked('new')], [[], true, true]);
+  });
+
+  it('of a session at the provider refuse all that came of it, and no other issuer\u2019s', async () => {
+    const { list } = setUp();
+    const { issuer } = session();
+    await list.revoke({ of: { kind: 'provider-session', issuer, sid: 's-1' }, at: T0, until: T0 + HOUR });
+    assert.equal(list.isRevoked(marksOf(session({ id: 'a', sid: 's-1' }))), true);
+    assert.equal(list.isRevoked(marksOf(session({ id: 'b', sid: 's-1' }))), true);
+    assert.equal(list.isRevoked(marksOf(session({ sid: 's-2' }))), false);
+    assert.equal(list.isRevoked(marksOf(session())), false);
+    assert.equal(list.isRevoked(marksOf(session({ sid: 's-1', issuer: 'https://other.example.com' }))), false);
+  });
+
+  it('of a person refuse the sessions that had begun, and let the next sign-in in', async () => {
+    const { list } = setUp();
+    const { issuer, claims } = session();
+    const person = { kind: 'person', issuer, subject: claims.sub } as const;
+    await list.revoke({ of: person, at: T0, until: T0 + HOUR });
+    assert.equal(list.isRevoked(marksOf(session({ startedAt: T0 }))), true);
+    assert.equal(list.isRevoked(marksOf(session({ startedAt: T0 + 1 }))), false);
+    assert.equal(list.isRevoked(marksOf(session({ claims: { sub: 'somebody-else' } }))), false);
+    await list.revoke({ of: person, at: T0 + 1, until: T0 + HOUR });
+    assert.equal(list.isRevoked(marksOf(session({ startedAt: T0 + 1 }))), true);
+  });
+
+  it('are told to those who listen, once each, until they stop', async () => {
+    const { list } = setUp();
+    const told: Revocation[] = [];
+    const stop = list.subscribe((one) => told.push(one));
+    await list.revoke(revocationOf('a', T0 + HOUR));
+    await list.revoke(revocationOf('a', T0 + HOUR));
+    await list.revoke(revocationOf('over', T0));
+    stop();
+    await list.revoke(revocationOf('b', T0 + HOUR));
+    assert.deepEqual(told, [revocationOf('a', T0 + HOUR)]);
+    const [first] = told;
+    assert.deepEqual([first && speaksOf(first, marks('a')), first && speaksOf(first, marks('b'))], [true, false]);
   });
 });
