@@ -98,12 +98,17 @@ function terminal() {
 }
 
 async function serve(file: string, version: string): Promise<Service> {
-  const config = await loadOrExit(file);
-  const { createGateway } = await import('./gateway.ts');
-  const gateway = await createGateway(config);
-  const { url, admin } = await gateway.start();
-  process.stderr.write(`flytegate ${version} listens on ${url}, admin on ${admin}\n`);
-  return gateway;
+  const { loadConfig } = await import('./config/load.ts');
+  const { describeMistakes } = await import('./config/mistake.ts');
+  const { serve: start } = await import('./serve.ts');
+  return start({
+    load: () => loadConfig(file),
+    refuse: ({ mistakes }) => {
+      process.stderr.write(describeMistakes(file, mistakes));
+      process.exit(2);
+    },
+    note: ({ url, admin }) => void process.stderr.write(`flytegate ${version} listens on ${url}, admin on ${admin}\n`),
+  });
 }
 
 async function demo(text: string): Promise<Service> {
@@ -172,7 +177,7 @@ async function keygenAssertion(dir: string | undefined): Promise<void> {
   if (dir === undefined) {
     process.stdout.write(pem);
     process.stderr.write(
-      'Put it in the file assertion_key in secretsDir, or let --dir do it.\nTo rotate, put it below the one that is there, restart every process, and put it first five minutes later.\n',
+      'Put it in the file assertion_key in secretsDir, or let --dir do it.\nTo rotate, put it below the one that is there, and five minutes after every process has it put it first.\n',
     );
     return;
   }

@@ -13,7 +13,7 @@ import type { Metrics } from './observe/metrics.ts';
 import { createClientCredentials } from './oidc/client-credentials.ts';
 import { createIntrospect } from './oidc/introspect.ts';
 import type { Outbound } from './oidc/outbound.ts';
-import { createProvider, type Provider } from './oidc/provider.ts';
+import type { Provider, ProviderPlace } from './oidc/provider.ts';
 
 export interface WaysInNeeds {
   readonly config: Config;
@@ -42,13 +42,12 @@ export function createWaysIn(needs: WaysInNeeds): AuthenticateBearer {
 /** The providers of further access tokens, by the names that their tokens say. */
 export function createAdditionalIssuers(
   issuers: readonly AdditionalIssuer[],
-  common: Pick<Parameters<typeof createProvider>[0], 'outbound' | 'log' | 'now' | 'retryAttempts' | 'retryDelayMs'>,
+  create: (place: ProviderPlace) => Provider,
 ): ReadonlyMap<string, Provider> {
   return new Map(
     issuers.map(({ issuer, jwksUrl, metadataUrl }) => [
       issuer,
-      createProvider({
-        ...common,
+      create({
         baseUrl: issuer,
         ...(jwksUrl !== undefined && { jwksUrl }),
         ...(metadataUrl !== undefined && { metadataUrl }),

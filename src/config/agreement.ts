@@ -1,5 +1,6 @@
 import { checkUpstreams } from './agreement-upstreams.ts';
 import { checkWays } from './agreement-ways.ts';
+import { checkWorkers } from './agreement-workers.ts';
 import type { Mistake, Path } from './mistake.ts';
 import type { SettingsDraft } from './schema.ts';
 import { isLoopback } from './urls.ts';
@@ -11,6 +12,7 @@ import { isLoopback } from './urls.ts';
 export function findDisagreements(draft: SettingsDraft): readonly Mistake[] {
   return [
     ...checkServer(draft),
+    ...checkWorkers(draft),
     ...checkCookies(draft),
     ...checkIssuers(draft),
     ...checkSignIn(draft),

@@ -39,17 +39,15 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       ...route,
       ...(maxBody !== undefined && { maxBodyBytes: maxBody }),
     })),
+    pemFiles: Object.fromEntries(secrets.pemFiles.map((file) => [file, secrets.files.get(file)?.digest ?? ''])),
   });
 }
 
-function assembleServiceApp(
-  { serviceApp }: Settings,
-  { serviceSecret: clientSecret }: Secrets,
-): Pick<Config, 'serviceApp'> {
+function assembleServiceApp({ serviceApp }: Settings, { serviceSecret }: Secrets): Pick<Config, 'serviceApp'> {
   const { clientId, tokenUrl, scopes, audience, tokenRefreshWindow: refreshWindowMs } = serviceApp;
-  if (!clientId || !clientSecret) return {};
+  if (!clientId || !serviceSecret) return {};
   const optional = { ...(tokenUrl && { tokenUrl }), ...(audience && { audience }) };
-  return { serviceApp: { clientId, clientSecret, ...optional, scopes, refreshWindowMs } };
+  return { serviceApp: { clientId, ...serviceSecret, ...optional, scopes, refreshWindowMs } };
 }
 
 function assembleServer(server: Settings['server'], folder: string): Config['server'] {
@@ -63,6 +61,8 @@ function assembleServer(server: Settings['server'], folder: string): Config['ser
     trustedProxies: server.trustedProxies,
     drainMs: server.drain,
     drainDelayMs: Math.min(server.drainDelay, server.drain),
+    workers: server.workers,
+    reloadIntervalMs: server.reloadInterval,
     limits: {
       headerCount: limits.headerCount,
       headerBytes: limits.headerBytes,
@@ -111,10 +111,10 @@ function assembleAuth({ server, auth }: Settings, secrets: Secrets, folder: stri
 
 function assembleIntrospection(
   { clientId, maxAge, failuresPerAddress, failuresInAll }: Settings['auth']['introspection'],
-  { introspectionSecret: clientSecret }: Secrets,
+  { introspectionSecret }: Secrets,
 ): Pick<Config['auth'], 'introspection'> {
-  if (clientId === undefined || clientSecret === undefined) return {};
-  return { introspection: { clientId, clientSecret, maxAgeMs: maxAge, failuresPerAddress, failuresInAll } };
+  if (clientId === undefined || introspectionSecret === undefined) return {};
+  return { introspection: { clientId, ...introspectionSecret, maxAgeMs: maxAge, failuresPerAddress, failuresInAll } };
 }
 
 function assembleUserAuth(
@@ -125,7 +125,7 @@ function assembleUserAuth(
     redirectUrl,
     openId: {
       clientId: openId.clientId,
-      ...(secrets.clientSecret && { clientSecret: secrets.clientSecret }),
+      ...secrets.clientSecret,
       baseUrl: openId.baseUrl,
       ...(openId.issuerUrl && { issuerUrl: openId.issuerUrl }),
       scopes: openId.scopes,

@@ -23,6 +23,10 @@ export interface Config {
     readonly drainMs: Millis;
     /** Part of `drainMs`, never more. */
     readonly drainDelayMs: Millis;
+    /** Processes that serve the public port; auto: as many as there are cores. */
+    readonly workers: number | 'auto';
+    /** Between two looks at the files; 0: none is taken. */
+    readonly reloadIntervalMs: Millis;
     readonly limits: {
       /** Header fields of a request. */
       readonly headerCount: number;
@@ -76,10 +80,9 @@ export interface Config {
     readonly userAuth: {
       /** Where a person goes who signed in without having wanted anything: a path, or a URL under an authorized URI. */
       readonly redirectUrl: string;
-      readonly openId: {
+      /** Without a secret: a public client (PKCE alone). */
+      readonly openId: Partial<ClientSecret> & {
         readonly clientId: string;
-        /** Absent for a public client (PKCE alone). */
-        readonly clientSecret?: Secret;
         /** Where discovery is asked: the issuer, unless `issuerUrl` says otherwise. Exact, trailing slash and all. */
         readonly baseUrl: string;
         /** The issuer that tokens must name, when `baseUrl` is an internal address of it. */
@@ -121,9 +124,8 @@ export interface Config {
       readonly failuresInAll: number;
     };
     /** Absent: opaque tokens are refused. */
-    readonly introspection?: {
+    readonly introspection?: ClientSecret & {
       readonly clientId: string;
-      readonly clientSecret: Secret;
       readonly maxAgeMs: Millis;
       readonly failuresPerAddress: number;
       readonly failuresInAll: number;
@@ -158,11 +160,19 @@ export interface Config {
   readonly serviceApp?: ServiceApp;
   readonly upstreams: Readonly<Record<string, Upstream>>;
   readonly routes: readonly RouteSetting[];
+  /** Digests of the PEM files that the settings name, by their paths: a change of one is a change of settings. */
+  readonly pemFiles: Readonly<Record<string, string>>;
 }
 
-export interface ServiceApp {
-  readonly clientId: string;
+/** What a client of a provider proves itself by. */
+export interface ClientSecret {
   readonly clientSecret: Secret;
+  /** Tried where the provider refuses that one, while it changes from one to the other. */
+  readonly otherClientSecret?: Secret;
+}
+
+export interface ServiceApp extends ClientSecret {
+  readonly clientId: string;
   /** Absent: where the metadata of the access tokens' issuer says. */
   readonly tokenUrl?: string;
   readonly scopes: readonly string[];

@@ -40,7 +40,7 @@ The secret of \`auth.introspection\` has a file of its own, by path.
 open, so nobody is signed out. Remove the last line of both once \`session.absolute\` has passed.
 
 Of the assertion keys the first signs and all are published. \`flytegate keygen --assertion --dir DIR\` puts a new one last:
-restart every process, wait five minutes, so that all services know it, then move it to the top and restart again. Remove
+once every process has it, wait five minutes, so that all services know it, then move it to the top. Remove
 the old one five minutes later.
 `;
 

@@ -20,6 +20,11 @@ export function describeMistakes(file: string, mistakes: readonly Mistake[]): st
   return inOrder.map((mistake) => `${file}${mistake.line ? `:${mistake.line}` : ''}: ${describe(mistake)}\n`).join('');
 }
 
+/** The same without the file: `line 12: path: expected …; found …. Hint`. */
+export function describeMistake(mistake: Mistake): string {
+  return `${mistake.line ? `line ${mistake.line}: ` : ''}${describe(mistake)}`;
+}
+
 /** A path as people write it: `routes[2].path`. */
 export function writePath(path: Path): string {
   return path.map((step, at) => (typeof step === 'number' ? `[${step}]` : `${at > 0 ? '.' : ''}${step}`)).join('');

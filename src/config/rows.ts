@@ -50,6 +50,19 @@ export function count(row: { doc: string; default: number; min: number; max: num
   };
 }
 
+/** A whole number, or one word that stands for a number that the machine knows. */
+export function countOr<const W extends string>(row: {
+  doc: string;
+  default: number;
+  min: number;
+  max: number;
+  word: W;
+}): Setting<number | W> {
+  const bounds = `${row.min} to ${row.max}, or ${row.word}`;
+  const schema = z.union([z.int().min(row.min).max(row.max), z.literal(row.word)]);
+  return setting(row, { type: 'number or word', expects: `a whole number from ${bounds}`, bounds, schema });
+}
+
 /** true or false, as YAML 1.2 spells them. */
 export function flag(row: { doc: string; default: boolean }): Setting<boolean> {
   return setting(row, { type: 'flag', expects: 'true or false', bounds: '', schema: z.boolean() });

@@ -65,7 +65,7 @@ const openId = section('The web app that people sign in with', {
   clientId: line({ doc: "the web app's client id", example: 'flyte-web', ...clientId }),
   clientSecretName: hidden(
     parsed({
-      doc: 'file of its secret in secretsDir; "" declares a public client, which has none',
+      doc: 'file of its secret in secretsDir, or on a second line the old one, which is tried, too; "" declares a public client, which has none',
       default: secretNames.client,
       type: 'file name',
       expects: 'the name of a file in secretsDir, not the secret itself',

@@ -1,5 +1,18 @@
 import { parsePreset } from './presets.ts';
-import { address, choice, count, duration, flag, line, listOf, mustBe, oneOrMore, parsed, size } from './rows.ts';
+import {
+  address,
+  choice,
+  count,
+  countOr,
+  duration,
+  flag,
+  line,
+  listOf,
+  mustBe,
+  oneOrMore,
+  parsed,
+  size,
+} from './rows.ts';
 import { authFields } from './schema-auth.ts';
 import { limits } from './schema-limits.ts';
 import { serviceApp } from './schema-service-app.ts';
@@ -71,6 +84,19 @@ const server = section(
       default: '5s',
       min: '0s',
       max: '10m',
+    }),
+    workers: countOr({
+      doc: 'processes that serve the public port; auto: as many as there are cores. Each has limits, connections and caches of its own; more than one have to share sign-outs and renewals',
+      default: 1,
+      min: 1,
+      max: 256,
+      word: 'auto',
+    }),
+    reloadInterval: duration({
+      doc: 'how often the settings file and every file that it names are looked at for changes, which are then taken over; 0s: on SIGHUP alone',
+      default: '10s',
+      min: '0s',
+      max: '1h',
     }),
     limits,
     security,

@@ -1,24 +1,35 @@
 import { resolve } from 'node:path';
 import { readAssertionKeys } from './assertion-keys.ts';
-import { readBoundedText } from './bounded-file.ts';
-import type { CookieKey } from './config.ts';
+import type { ClientSecret, CookieKey } from './config.ts';
 import { pairKeys, readKeyFile } from './cookie-keys.ts';
 import type { Mistake, Path } from './mistake.ts';
+import { doFit, faultOfPem, type PemKind } from './pem.ts';
 import type { SettingsDraft } from './schema.ts';
 import { secretNames } from './schema-auth.ts';
 import { Secret } from './secret.ts';
+import { readSeen, type Seen, type SeenFiles } from './seen-files.ts';
 
 /** What the files beside the settings hold. */
 export interface Secrets {
   /** Absent for a public client. */
-  readonly clientSecret?: Secret;
+  readonly clientSecret?: ClientSecret;
   /** Of the client that asks about opaque tokens. */
-  readonly introspectionSecret?: Secret;
+  readonly introspectionSecret?: ClientSecret;
   readonly cookieKeys: readonly CookieKey[];
   /** Empty where no upstream needs one. */
   readonly assertionKeys: readonly Secret[];
   /** Of the service app; absent where no upstream is sent its token. */
-  readonly serviceSecret?: Secret;
+  readonly serviceSecret?: ClientSecret;
+  /** All files that were read, or should have been. */
+  readonly files: SeenFiles;
+  /** Those of them that other rooms read by themselves. */
+  readonly pemFiles: readonly string[];
+}
+
+/** What came of reading: mistakes, and which files they may be in. */
+interface Findings {
+  readonly mistakes: Mistake[];
+  readonly files: Map<string, Seen>;
 }
 
 const maxSecretBytes = 65_536;
@@ -36,18 +47,22 @@ export async function readSecrets(
   folder: string,
 ): Promise<{ secrets: Secrets; mistakes: readonly Mistake[] }> {
   const mistakes: Mistake[] = [];
-  const clientSecret = await readClientSecret(draft, folder, mistakes);
-  const introspectionSecret = await readIntrospectionSecret(draft, folder, mistakes);
-  const cookieKeys = await readCookieKeys(draft, folder, mistakes);
-  const assertionKeys = await readKeysOfAssertions(draft, folder, mistakes);
-  const serviceSecret = await readServiceSecret(draft, folder, mistakes);
-  await checkPemFiles(draft, folder, mistakes);
+  const files = new Map<string, Seen>();
+  const findings: Findings = { mistakes, files };
+  const clientSecret = await readClientSecret(draft, folder, findings);
+  const introspectionSecret = await readIntrospectionSecret(draft, folder, findings);
+  const cookieKeys = await readCookieKeys(draft, folder, findings);
+  const assertionKeys = await readKeysOfAssertions(draft, folder, findings);
+  const serviceSecret = await readServiceSecret(draft, folder, findings);
+  const pemFiles = await checkPemFiles(draft, folder, findings);
   const secrets = {
     ...(clientSecret && { clientSecret }),
     ...(introspectionSecret && { introspectionSecret }),
     cookieKeys,
     assertionKeys,
     ...(serviceSecret && { serviceSecret }),
+    files,
+    pemFiles,
   };
   return { secrets, mistakes };
 }
@@ -65,34 +80,34 @@ interface NamedFile {
 async function readClientSecret(
   draft: SettingsDraft,
   folder: string,
-  mistakes: Mistake[],
-): Promise<Secret | undefined> {
+  findings: Findings,
+): Promise<ClientSecret | undefined> {
   const { clientSecretFile, clientSecretName } = draft.auth.userAuth.openId;
   const hint = 'a public client, which has no secret, is declared by clientSecretName: ""';
   const path = [...userAuthPath, 'openId', clientSecretFile ? 'clientSecretFile' : 'clientSecretName'];
   const named = clientSecretFile
     ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
     : inSecretsDir(draft, folder, { path, name: clientSecretName, hint });
-  return named && readSecretLine(named, mistakes);
+  return named && readSecretLines(named, findings);
 }
 
 async function readIntrospectionSecret(
   draft: SettingsDraft,
   folder: string,
-  mistakes: Mistake[],
-): Promise<Secret | undefined> {
+  findings: Findings,
+): Promise<ClientSecret | undefined> {
   const { clientSecretFile } = draft.auth.introspection;
   if (!clientSecretFile) return undefined;
   const path = ['auth', 'introspection', 'clientSecretFile'];
-  return readSecretLine({ path, file: resolve(folder, clientSecretFile), shown: '', hint: '' }, mistakes);
+  return readSecretLines({ path, file: resolve(folder, clientSecretFile), shown: '', hint: '' }, findings);
 }
 
 /** Read only where an upstream is sent a token of the service app. */
 async function readServiceSecret(
   draft: SettingsDraft,
   folder: string,
-  mistakes: Mistake[],
-): Promise<Secret | undefined> {
+  findings: Findings,
+): Promise<ClientSecret | undefined> {
   const isUsed = Object.values(draft.upstreams).some((upstream) => upstream.upstreamAuthorization === 'service-app');
   if (!isUsed) return undefined;
   const { clientSecretFile } = draft.serviceApp;
@@ -101,14 +116,14 @@ async function readServiceSecret(
   const named = clientSecretFile
     ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
     : inSecretsDir(draft, folder, { path, name: secretNames.serviceApp, hint });
-  return named && readSecretLine(named, mistakes);
+  return named && readSecretLines(named, findings);
 }
 
 /** Read only where an upstream is told something signed. */
 async function readKeysOfAssertions(
   draft: SettingsDraft,
   folder: string,
-  mistakes: Mistake[],
+  findings: Findings,
 ): Promise<readonly Secret[]> {
   for (const [name, { identityHeaders }] of Object.entries(draft.upstreams)) {
     if (!identityHeaders?.some((mode) => mode === 'alb' || mode === 'assertion')) continue;
@@ -116,83 +131,101 @@ async function readKeysOfAssertions(
     const hint = 'alb and assertion are signed with it; flytegate keygen --assertion --dir makes one';
     const path = ['upstreams', name, 'identityHeaders'];
     const named = inSecretsDir(draft, folder, { path, name: secretNames.assertion, hint });
-    const text = named && (await readFileOf(named, maxSecretBytes, mistakes));
+    const text = named && (await readFileOf(named, maxSecretBytes, findings));
     if (text === undefined) return [];
     const read = readAssertionKeys(text);
     if (read.kind === 'keys') return read.keys;
     const shown = `in ${secretNames.assertion} `;
-    mistakes.push(...read.found.map((found) => ({ path, expected: read.expected, found: shown + found, hint })));
+    findings.mistakes.push(
+      ...read.found.map((found) => ({ path, expected: read.expected, found: shown + found, hint })),
+    );
     return [];
   }
   return [];
 }
 
-async function readSecretLine(named: NamedFile, mistakes: Mistake[]): Promise<Secret | undefined> {
+/** The new one and the old one, while the provider changes from one to the other. */
+const maxSecrets = 2;
+
+async function readSecretLines(named: NamedFile, findings: Findings): Promise<ClientSecret | undefined> {
   const { path, hint } = named;
-  const text = await readFileOf(named, maxSecretBytes, mistakes);
+  const text = await readFileOf(named, maxSecretBytes, findings);
   if (text === undefined) return undefined;
-  const secret = text.replace(/\r?\n$/, '');
-  if (secret !== '' && !/\p{Cc}/u.test(secret)) return new Secret(secret);
-  const found = secret === '' ? 'an empty file' : 'several lines or control characters';
-  mistakes.push({ path, expected: 'a file with one line, the client secret', found, ...(hint && { hint }) });
+  const lines = text.replace(/\r?\n$/, '').split(/\r?\n/);
+  const [first = '', second] = lines;
+  if (lines.length <= maxSecrets && lines.every((line) => line !== '' && !/\p{Cc}/u.test(line)))
+    return { clientSecret: new Secret(first), ...(second !== undefined && { otherClientSecret: new Secret(second) }) };
+  const what = text.trim() === '' ? 'an empty file' : 'more or empty lines, or control characters';
+  const expected = 'a file with one line, the client secret, or two, the new one and the old one';
+  findings.mistakes.push({ path, expected, found: what, ...(hint && { hint }) });
   return undefined;
 }
 
-async function readCookieKeys(
-  draft: SettingsDraft,
-  folder: string,
-  mistakes: Mistake[],
-): Promise<readonly CookieKey[]> {
+async function readCookieKeys(draft: SettingsDraft, folder: string, findings: Findings): Promise<readonly CookieKey[]> {
   const { cookieHashKeySecretName, cookieBlockKeySecretName } = draft.auth.userAuth;
   const hint = 'flytegate keygen --dir makes key files';
   const hashPath = [...userAuthPath, 'cookieHashKeySecretName'];
   const blockPath = [...userAuthPath, 'cookieBlockKeySecretName'];
   const hashFile = inSecretsDir(draft, folder, { path: hashPath, name: cookieHashKeySecretName, hint });
   const blockFile = inSecretsDir(draft, folder, { path: blockPath, name: cookieBlockKeySecretName, hint });
-  const hashes = hashFile && (await readKeys(hashFile, 'hash', mistakes));
-  const blocks = blockFile && (await readKeys(blockFile, 'block', mistakes));
+  const hashes = hashFile && (await readKeys(hashFile, 'hash', findings));
+  const blocks = blockFile && (await readKeys(blockFile, 'block', findings));
   if (!hashes || !blocks) return [];
   const pairs = pairKeys(hashes, blocks);
   if (pairs) return pairs;
   const expected = 'as many block keys as hash keys, paired line by line';
-  mistakes.push({ path: blockPath, expected, found: `${blocks.length} for ${hashes.length}` });
+  findings.mistakes.push({ path: blockPath, expected, found: `${blocks.length} for ${hashes.length}` });
   return [];
 }
 
 async function readKeys(
   named: NamedFile,
   role: 'hash' | 'block',
-  mistakes: Mistake[],
+  findings: Findings,
 ): Promise<readonly Secret<Uint8Array>[] | undefined> {
-  const text = await readFileOf(named, maxSecretBytes, mistakes);
+  const text = await readFileOf(named, maxSecretBytes, findings);
   if (text === undefined) return undefined;
   const read = readKeyFile(text, role);
   if (read.kind === 'keys') return read.keys;
   const { path, hint } = named;
-  mistakes.push(...read.found.map((found) => ({ path, expected: read.expected, found, hint })));
+  findings.mistakes.push(...read.found.map((found) => ({ path, expected: read.expected, found, hint })));
   return undefined;
 }
 
-async function checkPemFiles(draft: SettingsDraft, folder: string, mistakes: Mistake[]): Promise<void> {
-  const certificate = { mark: '-----BEGIN CERTIFICATE-----', holds: 'a certificate' };
-  const privateKey = { mark: 'PRIVATE KEY-----', holds: 'a private key' };
-  const { certFile, keyFile } = draft.server.tls;
-  const files = [
-    { path: ['server', 'tls', 'certFile'], file: certFile, ...certificate },
-    { path: ['server', 'tls', 'keyFile'], file: keyFile, ...privateKey },
-    { path: ['auth', 'caFile'], file: draft.auth.caFile, ...certificate },
-    ...Object.entries(draft.upstreams).flatMap(([name, { caFile, certFile, keyFile }]) => [
-      { path: ['upstreams', name, 'caFile'], file: caFile, ...certificate },
-      { path: ['upstreams', name, 'certFile'], file: certFile, ...certificate },
-      { path: ['upstreams', name, 'keyFile'], file: keyFile, ...privateKey },
-    ]),
+async function checkPemFiles(draft: SettingsDraft, folder: string, findings: Findings): Promise<readonly string[]> {
+  const places = [
+    { path: ['server', 'tls'], ...draft.server.tls },
+    { path: ['auth'], caFile: draft.auth.caFile },
+    ...Object.entries(draft.upstreams).map(([name, { caFile, certFile, keyFile }]) => ({
+      ...{ path: ['upstreams', name], caFile, certFile, keyFile },
+    })),
   ];
-  for (const { path, file, mark, holds } of files) {
-    if (!file) continue;
-    const text = await readFileOf({ path, file: resolve(folder, file), shown: file, hint: '' }, maxPemBytes, mistakes);
-    if (text !== undefined && !text.includes(mark))
-      mistakes.push({ path, expected: `a PEM file with ${holds}`, found: 'a file without one' });
+  const files: string[] = [];
+  const read = async (path: Path, file: string | undefined, kind: PemKind) => {
+    if (!file) return undefined;
+    const named = { path, file: resolve(folder, file), shown: file, hint: '' };
+    files.push(named.file);
+    return readPem(named, kind, findings);
+  };
+  for (const { path, ...named } of places) {
+    if ('caFile' in named) await read([...path, 'caFile'], named.caFile, 'certificate');
+    if (!('certFile' in named)) continue;
+    const cert = await read([...path, 'certFile'], named.certFile, 'certificate');
+    const key = await read([...path, 'keyFile'], named.keyFile, 'key');
+    if (cert === undefined || key === undefined || doFit(cert, key)) continue;
+    const found = `that of another one: ${named.keyFile}`;
+    findings.mistakes.push({ path: [...path, 'keyFile'], expected: 'the private key of the certificate', found });
   }
+  return files;
+}
+
+async function readPem(named: NamedFile, kind: PemKind, findings: Findings): Promise<string | undefined> {
+  const text = await readFileOf(named, maxPemBytes, findings);
+  const found = text === undefined ? undefined : faultOfPem(text, kind);
+  if (found === undefined) return text;
+  const expected = kind === 'key' ? 'a PEM file with a private key' : 'a PEM file with a certificate';
+  findings.mistakes.push({ path: named.path, expected, found: `${found}: ${named.shown}` });
+  return undefined;
 }
 
 function inSecretsDir(
@@ -215,11 +248,11 @@ function inSecretsDir(
 async function readFileOf(
   { path, file, shown, hint }: NamedFile,
   max: number,
-  mistakes: Mistake[],
+  findings: Findings,
 ): Promise<string | undefined> {
-  const read = await readBoundedText(file, max);
+  const read = await readSeen(file, max, findings.files);
   if ('text' in read) return read.text;
   const found = shown === '' ? read.trouble : `${read.trouble}: ${shown}`;
-  mistakes.push({ path, expected: 'a text file that can be read', found, ...(hint && { hint }) });
+  findings.mistakes.push({ path, expected: 'a text file that can be read', found, ...(hint && { hint }) });
   return undefined;
 }

@@ -46,7 +46,9 @@ export async function checkServiceApp(app: AppToTry, needs: Needs): Promise<read
   const got = judgeGrant(granted, app);
   if (granted.kind !== 'token') return [got, without('service-token'), without('service-call')];
   const token = granted.accessToken.reveal();
-  const additionalIssuers = createAdditionalIssuers(config.auth.additionalIssuers, asking);
+  const additionalIssuers = createAdditionalIssuers(config.auth.additionalIssuers, (place) =>
+    createProvider({ ...asking, ...place }),
+  );
   const metrics = createMetrics();
   const prove = createWaysIn({ config, authorizationServer, additionalIssuers, outbound, metrics, log, now });
   // Once: nobody reads what is counted.

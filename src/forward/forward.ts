@@ -1,4 +1,4 @@
-import type { Config } from '../config/config.ts';
+import type { Config, Upstream } from '../config/config.ts';
 import type { Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
@@ -43,6 +43,8 @@ export interface ForwardNeeds {
   readonly now?: () => Millis;
   readonly lookup?: Lookup;
   readonly pauses?: Pauses;
+  /** Says which connections to go on with, where some were made for the same upstream before; always new ones unless said. */
+  readonly connect?: (upstream: Upstream, make: () => UpstreamConnections) => UpstreamConnections;
 }
 
 /**
@@ -59,10 +61,12 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const listeners = createHttp2Listeners(contain);
   const upstreams = new Map<string, UpstreamConnections>();
   const { streamWindow, upgradeIdleMs, bodyIdleMs } = needs.limits;
-  let isClosing = false;
-  const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
+  const { connect = (_upstream, make) => make() } = needs;
   for (const [name, setting] of Object.entries(needs.upstreams)) {
-    upstreams.set(name, createUpstream(setting, { ...needs, now, streamWindow }));
+    upstreams.set(
+      name,
+      connect(setting, () => createUpstream(setting, { ...needs, now, streamWindow })),
+    );
   }
   return {
     forward: (exchange, plan) => {
@@ -72,10 +76,11 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       const isPlain = hostHeader === undefined && !passesProxyAuthorization;
       const asked = { passesProxyAuthorization, ...(hostHeader !== undefined && { upstreamHost: hostHeader }) };
       const said = isPlain ? plan : { ...plan, ...asked };
+      // What ends because its connections were closed from our side says so.
+      const whyLost = (): Cut => (upstream.addresses.isClosed ? 'shutting_down' : 'upstream_lost');
       return pass(exchange, said, { headers, upstream, contain, listeners, whyLost, upgradeIdleMs, bodyIdleMs });
     },
     close: async () => {
-      isClosing = true;
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
     },
   };

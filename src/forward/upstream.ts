@@ -85,7 +85,8 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
   const dial = createDial(upstream, createTlsIdentity(upstream), lookup);
   const places = createShare(() => maxConnections);
   const addresses = new Addresses({ ...needs, upstream, dial, places, lookup, pauses });
-  needs.metrics.watchUpstream(upstream.name, () => addresses.state());
+  const over = new AbortController();
+  needs.metrics.watchUpstream(upstream.name, () => addresses.state(), over.signal);
   // A connection that takes too long says so itself, a little earlier: then another address can still be tried.
   const patienceMs = upstream.connectTimeoutMs * 1.25;
   const waiting = createWaiting({ max: MAX_WAITING, patienceMs, now: needs.now });
@@ -118,6 +119,7 @@ export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): Upstre
       waiting.close();
       heads.close();
       for (const socket of upgraded) socket.destroy();
+      over.abort();
       await closed;
     },
   };

@@ -17,7 +17,7 @@ export interface AdminServer {
 export function createAdminServer(needs: {
   listen: Address;
   readiness: () => Promise<Readiness>;
-  metrics: Metrics;
+  metrics: Pick<Metrics, 'page'>;
 }): AdminServer {
   const server = createServer((request, response) => {
     void answer(request, response, needs).catch((cause: unknown) => {
@@ -47,7 +47,7 @@ export function createAdminServer(needs: {
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  needs: { readiness: () => Promise<Readiness>; metrics: Metrics },
+  needs: { readiness: () => Promise<Readiness>; metrics: Pick<Metrics, 'page'> },
 ): Promise<void> {
   const path = request.url?.split('?', 1)[0];
   if (request.method !== 'GET' && request.method !== 'HEAD') return reply(response, 405, 'text/plain', 'GET only\n');

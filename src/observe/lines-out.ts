@@ -19,28 +19,35 @@ const waitMs: Millis = 1000;
 /** Until a reader that had no room is tried again. */
 const retryMs: Millis = 50;
 
+/** What the system writes to a pipe without another process's bytes in between (PIPE_BUF, POSIX's `write`; Linux's number). */
+const pipeBytes = 4096;
+
 /**
  * Lines to a file descriptor, gathered up to 16 kB or one second. The process never waits for the reader: what a stalled
  * one leaves behind is kept up to 16 MiB; lines beyond that, or that could not be written, are lost, and a line says how
  * many as soon as one can be written again. Once the reader is gone for good, so is everything. Never throws.
  *
  * @param fd of a file, pipe or terminal
+ * @param isShared whether other processes write there, too: then few lines go at once, so that each stays whole
  */
-export function createLinesOut(fd: number): LinesOut {
-  return new Gathered(fd);
+export function createLinesOut(fd: number, isShared = false): LinesOut {
+  return new Gathered(fd, isShared);
 }
 
 class Gathered implements LinesOut {
   readonly #fd: number;
+  readonly #isShared: boolean;
   #waiting = '';
   #timer: NodeJS.Timeout | undefined;
   #isDue = false;
   #isWriting = false;
   #isGone = false;
+  #isCut = false;
   #lost = 0;
 
-  constructor(fd: number) {
+  constructor(fd: number, isShared: boolean) {
     this.#fd = fd;
+    this.#isShared = isShared;
   }
 
   write(line: string): void {
@@ -66,7 +73,8 @@ class Gathered implements LinesOut {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
-      for (let rest = this.#take(); rest.length > 0; ) rest = rest.subarray(writeSync(this.#fd, rest));
+      while (this.#waiting !== '')
+        for (let rest = this.#take(); rest.length > 0; ) rest = rest.subarray(writeSync(this.#fd, rest));
     } catch {
       // Nobody reads, or not fast enough: the process ends, and there is no other place to say so.
       this.#isGone = true;
@@ -83,8 +91,11 @@ class Gathered implements LinesOut {
   }
 
   #take(): Buffer {
-    const taken = Buffer.from(this.#waiting);
-    this.#waiting = '';
+    const end = this.#isShared ? endOfPart(this.#waiting) : this.#waiting.length;
+    const taken = Buffer.from(this.#waiting.slice(0, end));
+    this.#waiting = this.#waiting.slice(end);
+    // What is left was as much in a hurry.
+    this.#isCut = this.#waiting !== '';
     return taken;
   }
 
@@ -119,7 +130,7 @@ class Gathered implements LinesOut {
       this.#waiting += `${JSON.stringify(fact)}\n`;
       this.#lost = 0;
     }
-    if (this.#waiting.length >= enough) this.hurry();
+    if (this.#isCut || this.#waiting.length >= enough) this.hurry();
     else if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
   }
 
@@ -128,4 +139,15 @@ class Gathered implements LinesOut {
     this.#isGone = true;
     this.#waiting = '';
   }
+}
+
+/** Where to cut, so that whole lines go as few bytes as stay together. A longer line goes alone. */
+function endOfPart(waiting: string): number {
+  const isAscii = Buffer.byteLength(waiting.slice(0, pipeBytes)) <= pipeBytes;
+  // Three bytes for each unit of UTF-16 at most.
+  const most = isAscii ? pipeBytes : Math.floor(pipeBytes / 3);
+  if (waiting.length <= most) return waiting.length;
+  const end = waiting.lastIndexOf('\n', most - 1) + 1;
+  if (end > 0) return end;
+  return waiting.indexOf('\n') + 1 || waiting.length;
 }

@@ -12,8 +12,12 @@ export interface Log {
   error(event: string, facts?: Facts): void;
 }
 
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
 export interface LogOutput {
   readonly log: Log;
+  /** The least level that is written from now on. */
+  setLevel(level: LogLevel): void;
   /** Writes out what is buffered, at once. */
   flush(): void;
 }
@@ -23,28 +27,33 @@ export interface LogOutput {
  *
  * @param needs.level  the least level that is written
  * @param needs.stream where to, instead of standard output
+ * @param needs.worker which of several processes that write there: stands in each line
  */
-export function createLog(needs: {
-  level: 'debug' | 'info' | 'warn' | 'error';
-  stream?: DestinationStream;
-}): LogOutput {
-  const out = needs.stream ? undefined : createStandardOutput();
+export function createLog(needs: { level: LogLevel; stream?: DestinationStream; worker?: number }): LogOutput {
+  const { worker } = needs;
+  const out = needs.stream ? undefined : createStandardOutput(worker !== undefined);
   const logger = pino(
     {
       level: needs.level,
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }) },
       serializers: { cause: describeCause },
     },
     needs.stream ?? out,
   );
-  return { log: writeThrough(logger, () => out?.hurry()), flush: () => out?.flushSync() };
+  return {
+    log: writeThrough(logger, () => out?.hurry()),
+    setLevel: (level) => {
+      logger.level = level;
+    },
+    flush: () => out?.flushSync(),
+  };
 }
 
 /** Whatever ends the process, the last lines say why. */
-function createStandardOutput(): LinesOut {
-  const out = createLinesOut(1);
+function createStandardOutput(isShared: boolean): LinesOut {
+  const out = createLinesOut(1, isShared);
   process.once('exit', () => out.flushSync());
   return out;
 }
@@ -65,8 +74,10 @@ function createTimestamp(): () => string {
 
 function writeThrough(logger: Logger, hurry: () => void): Log {
   return {
-    // Asked once: a line that nobody writes should cost nothing.
-    debug: logger.isLevelEnabled('debug') ? (event, facts) => logger.debug({ event, ...facts }) : () => undefined,
+    debug: (event, facts) => {
+      // A line that nobody writes should cost next to nothing.
+      if (logger.isLevelEnabled('debug')) logger.debug({ event, ...facts });
+    },
     info: (event, facts) => logger.info({ event, ...facts }),
     warn: (event, facts) => {
       logger.warn({ event, ...facts });

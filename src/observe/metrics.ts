@@ -1,5 +1,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { Millis } from '../config/units.ts';
+import type { Figures } from './figures.ts';
 
 /** How a request of the public port ended. */
 export type RequestOutcome =
@@ -35,14 +37,29 @@ export interface Metrics {
   introspection(outcome: 'active' | 'refused' | 'limited' | 'unavailable'): void;
   /** Time from sending a request to the head of its answer. @param tookMs milliseconds */
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
-  /** How an upstream is gets read whenever the page is. */
-  watchUpstream(name: string, read: () => UpstreamState): void;
+  /** How an upstream is gets read whenever the page is, until it is over. Of several by one name the sum is told. */
+  watchUpstream(name: string, read: () => UpstreamState, over?: AbortSignal): void;
   /** The page in Prometheus' text format. */
   page(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
+/** What became of new settings. */
+export type ReloadOutcome = 'reloaded' | 'unchanged' | 'refused';
+
+/** The metrics of a gateway as its owner has them. */
+export interface OwnMetrics extends Metrics {
+  /** What is on the page, for `pageOf` in another process. */
+  figures(): Promise<readonly Figures[]>;
+  /** Settings were read again. */
+  reload(outcome: ReloadOutcome): void;
+  /** These settings are in force now. */
+  settings(digest: string, at: Millis): void;
+  /** Stops measuring the event loop. */
+  stop(): void;
+}
+
 /** Counts for one gateway; nothing global, so that several can live in one process. */
-export function createMetrics(): Metrics & { /** Stops measuring the event loop. */ stop(): void } {
+export function createMetrics(): OwnMetrics {
   const registry = new Registry();
   const requests = createTally(
     registry,
@@ -83,6 +100,14 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
+  const reloads = new Counter({
+    name: 'flytegate_config_reloads_total',
+    help: 'Settings that were read again, by what became of them',
+    labelNames: ['outcome'],
+    registers: [registry],
+    // All processes of one gateway take over the same.
+    aggregator: 'max',
+  });
   const watchUpstream = createWatch(registry);
   const stopMeasuring = measureProcess(registry);
   return {
@@ -95,6 +120,9 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     introspection: introspections,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
     watchUpstream,
+    figures: () => registry.getMetricsAsJSON(),
+    reload: (outcome) => reloads.inc({ outcome }),
+    settings: createSettingsGauges(registry),
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
   };
@@ -118,19 +146,45 @@ function createTally(registry: Registry, name: string, help: string, label: stri
   };
 }
 
+/** Which settings are in force: the digest is the same in all processes that have the same. */
+function createSettingsGauges(registry: Registry): OwnMetrics['settings'] {
+  const registers = [registry];
+  const info = new Gauge({
+    name: 'flytegate_config_info',
+    help: 'Digest of the settings in force',
+    labelNames: ['digest'],
+    registers,
+    aggregator: 'max',
+  });
+  const since = new Gauge({
+    name: 'flytegate_config_loaded_timestamp_seconds',
+    help: 'When the settings in force were taken over',
+    registers,
+    aggregator: 'max',
+  });
+  return (digest, at) => {
+    info.reset();
+    info.set({ digest }, 1);
+    since.set(at / 1000);
+  };
+}
+
 /** Gauges of upstreams: what they say is asked when the page is read. */
 function createWatch(registry: Registry): Metrics['watchUpstream'] {
-  const upstreams = new Map<string, () => UpstreamState>();
+  const upstreams = new Map<string, Set<() => UpstreamState>>();
+  const sumOf = (reads: Set<() => UpstreamState>, part: keyof UpstreamState) =>
+    [...reads].reduce((sum, read) => sum + read()[part], 0);
   new Gauge({
     name: 'flytegate_upstream_addresses',
     help: 'Addresses of an upstream: in use, and left alone because they fail',
     labelNames: ['upstream', 'state'],
     registers: [registry],
+    aggregator: 'max',
     collect() {
-      for (const [upstream, read] of upstreams) {
-        const { inUse, leftAlone } = read();
-        this.set({ upstream, state: 'in_use' }, inUse);
-        this.set({ upstream, state: 'left_alone' }, leftAlone);
+      this.reset();
+      for (const [upstream, reads] of upstreams) {
+        this.set({ upstream, state: 'in_use' }, sumOf(reads, 'inUse'));
+        this.set({ upstream, state: 'left_alone' }, sumOf(reads, 'leftAlone'));
       }
     },
   });
@@ -140,10 +194,22 @@ function createWatch(registry: Registry): Metrics['watchUpstream'] {
     labelNames: ['upstream'],
     registers: [registry],
     collect() {
-      for (const [upstream, read] of upstreams) this.set({ upstream }, read().inFlight);
+      this.reset();
+      for (const [upstream, reads] of upstreams) this.set({ upstream }, sumOf(reads, 'inFlight'));
     },
   });
-  return (name, read) => void upstreams.set(name, read);
+  return (name, read, over) => {
+    const reads = upstreams.get(name) ?? new Set();
+    upstreams.set(name, reads.add(read));
+    over?.addEventListener(
+      'abort',
+      () => {
+        reads.delete(read);
+        if (reads.size === 0) upstreams.delete(name);
+      },
+      { once: true },
+    );
+  };
 }
 
 /** Milliseconds between two samples of the event loop. */
@@ -162,6 +228,7 @@ function measureProcess(registry: Registry): () => void {
     help: 'Lag of the event loop since the page was last read',
     labelNames: ['quantile'],
     registers: [registry],
+    aggregator: 'max',
     collect() {
       for (const quantile of [50, 99, 100])
         this.set({ quantile: String(quantile / 100) }, lagOf(delay.percentile(quantile)));

@@ -3,6 +3,7 @@ import { Secret } from '../config/secret.ts';
 import type { Clock } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import { configure } from './client.ts';
+import { isUnauthorized } from './client-secret.ts';
 import type { Outbound } from './outbound.ts';
 import type { Provider } from './provider.ts';
 import { troubleOf } from './trouble.ts';
@@ -59,9 +60,4 @@ function readTrouble(error: unknown): Granted {
         ? { kind: 'refused', error: 'unknown' }
         : { kind: 'unavailable', cause: new Failure('issuer_unreachable', "the token endpoint's answer is no answer") };
   }
-}
-
-/** A 401 whose body is not what RFC 6749 §5.2 promises is still a no. */
-function isUnauthorized(error: unknown): boolean {
-  return error instanceof Error && error.cause instanceof Response && error.cause.status === 401;
 }

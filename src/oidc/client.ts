@@ -1,7 +1,9 @@
 import * as openid from 'openid-client';
+import type { ClientSecret } from '../config/config.ts';
 import type { Secret } from '../config/secret.ts';
 import type { Clock, Millis, Seconds } from '../config/units.ts';
 import { Failure } from '../failure.ts';
+import { createAskWith } from './client-secret.ts';
 import { type IdTokenClaims, verifyIdToken } from './id-token.ts';
 import type { Outbound } from './outbound.ts';
 import type { RawClaims } from './person-claims.ts';
@@ -52,43 +54,46 @@ export interface Client {
   endSessionUrl(parameters: URLSearchParams): Promise<string | undefined>;
 }
 
-export function createClient(needs: {
-  provider: Provider;
-  outbound: Outbound;
-  clientId: string;
-  /** Absent for a public client: PKCE alone. */
-  clientSecret?: Secret;
-  now: Clock;
-}): Client {
-  const { provider, clientId } = needs;
-  const configured = async (spentMs?: Millis) => configure(await provider.metadata(), needs, spentMs);
+/** Without a secret: a public client, PKCE alone. */
+export function createClient(
+  needs: Partial<ClientSecret> & { provider: Provider; outbound: Outbound; clientId: string; now: Clock },
+): Client {
+  const { provider, outbound, clientId, now } = needs;
+  const askWith = createAskWith(needs);
+  const configured = async (clientSecret?: Secret, spentMs?: Millis) => {
+    return configure(await provider.metadata(), { outbound, clientId, clientSecret, now }, spentMs);
+  };
   return {
     issuer: provider.issuer,
     authorizationUrl: async (parameters) => endpointUrl(await configured(), openid.buildAuthorizationUrl, parameters),
     redeem: async (answered, expected) =>
       readTokens(
-        await openid.authorizationCodeGrant(await configured(), answered, {
-          expectedState: expected.state,
-          expectedNonce: expected.nonce,
-          pkceCodeVerifier: expected.verifier,
-          idTokenExpected: true,
-        }),
+        await askWith(async (secret) =>
+          openid.authorizationCodeGrant(await configured(secret), answered, {
+            expectedState: expected.state,
+            expectedNonce: expected.nonce,
+            pkceCodeVerifier: expected.verifier,
+            idTokenExpected: true,
+          }),
+        ),
         needs,
       ),
     userinfo: async (accessToken, subject, spentMs) => {
       if ((await provider.metadata()).userinfo_endpoint === undefined) return undefined;
-      const configuration = await configured(spentMs);
+      const configuration = await configured(undefined, spentMs);
       // Only for userinfo that comes as a signed JWT: then its signature counts too.
       openid.enableNonRepudiationChecks(configuration);
       return openid.fetchUserInfo(configuration, accessToken, subject);
     },
     refresh: async (refreshToken) => {
-      const answer = await openid.refreshTokenGrant(await configured(), refreshToken);
+      const answer = await askWith(async (secret) => openid.refreshTokenGrant(await configured(secret), refreshToken));
       return readTokens(answer, needs).catch((error: unknown) => withoutIdToken(answer, error));
     },
     revoke: async (refreshToken) => {
       if ((await provider.metadata()).revocation_endpoint === undefined) return false;
-      await openid.tokenRevocation(await configured(), refreshToken, { token_type_hint: 'refresh_token' });
+      await askWith(async (secret) =>
+        openid.tokenRevocation(await configured(secret), refreshToken, { token_type_hint: 'refresh_token' }),
+      );
       return true;
     },
     endSessionUrl: async (parameters) => {
@@ -107,7 +112,7 @@ export function createClient(needs: {
  */
 export function configure(
   metadata: ProviderMetadata,
-  needs: { outbound: Outbound; clientId: string; clientSecret?: Secret; now: Clock },
+  needs: { outbound: Outbound; clientId: string; clientSecret?: Secret | undefined; now: Clock },
   spentMs: Millis = 0,
 ): openid.Configuration {
   const client = {

@@ -1,8 +1,9 @@
 import * as openid from 'openid-client';
-import type { Secret } from '../config/secret.ts';
+import type { ClientSecret } from '../config/config.ts';
 import type { Clock } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import { configure } from './client.ts';
+import { createAskWith } from './client-secret.ts';
 import type { Outbound } from './outbound.ts';
 import type { Provider } from './provider.ts';
 import { troubleOf } from './trouble.ts';
@@ -19,20 +20,20 @@ export type Introspected =
  *
  * @see RFC 7662 §2
  */
-export function createIntrospect(needs: {
-  provider: Provider;
-  outbound: Outbound;
-  clientId: string;
-  clientSecret: Secret;
-  now: Clock;
-}): (token: string) => Promise<Introspected> {
+export function createIntrospect(
+  needs: ClientSecret & { provider: Provider; outbound: Outbound; clientId: string; now: Clock },
+): (token: string) => Promise<Introspected> {
+  const { outbound, clientId, now } = needs;
+  const askWith = createAskWith(needs);
   return async (token) => {
     try {
       const metadata = await needs.provider.metadata();
       if (metadata.introspection_endpoint === undefined)
         throw new Failure('issuer_unreachable', 'the metadata names no introspection_endpoint');
-      const configuration = configure(metadata, needs);
-      const said = await openid.tokenIntrospection(configuration, token, { token_type_hint: 'access_token' });
+      const said = await askWith((clientSecret) => {
+        const configuration = configure(metadata, { outbound, clientId, clientSecret, now });
+        return openid.tokenIntrospection(configuration, token, { token_type_hint: 'access_token' });
+      });
       return said.active ? { kind: 'active', issuer: metadata.issuer, claims: { ...said } } : { kind: 'inactive' };
     } catch (error) {
       return { kind: 'unavailable', cause: causeOf(error) };

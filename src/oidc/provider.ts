@@ -34,6 +34,14 @@ export interface Provider {
   warmUp(): void;
 }
 
+/** Where an issuer and its documents are. */
+export interface ProviderPlace {
+  readonly baseUrl: string;
+  readonly issuerUrl?: string;
+  readonly metadataUrl?: string;
+  readonly jwksUrl?: string;
+}
+
 /** Nobody who waits for metadata waits through further attempts once so long has passed. */
 const patienceMs: Millis = 15_000;
 
@@ -46,17 +54,15 @@ const patienceMs: Millis = 15_000;
  * @param needs.retryAttempts attempts in all for one fetch of the metadata, at least 1; none begins after 15 s
  * @param needs.retryDelayMs  between two attempts
  */
-export function createProvider(needs: {
-  baseUrl: string;
-  issuerUrl?: string;
-  metadataUrl?: string;
-  jwksUrl?: string;
-  retryAttempts: number;
-  retryDelayMs: Millis;
-  outbound: Outbound;
-  now: Clock;
-  log: Log;
-}): Provider {
+export function createProvider(
+  needs: ProviderPlace & {
+    retryAttempts: number;
+    retryDelayMs: Millis;
+    outbound: Outbound;
+    now: Clock;
+    log: Log;
+  },
+): Provider {
   const issuer = needs.issuerUrl ?? needs.baseUrl;
   const metadata = createKept({
     fetch: () => persistently(() => discover({ ...needs, issuer }), needs),

@@ -5,6 +5,7 @@ import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import { isBearerToken } from '../server/bearer-token.ts';
 import { configure } from './client.ts';
+import { type AskWith, createAskWith } from './client-secret.ts';
 import type { Outbound } from './outbound.ts';
 import type { Provider } from './provider.ts';
 import { sessionTimes } from './session-times.ts';
@@ -42,6 +43,7 @@ interface Token {
  */
 export function createServiceToken(needs: ServiceTokenNeeds): ServiceToken {
   const { now, log } = needs;
+  const askWith = createAskWith(needs.app);
   let token: Token | undefined;
   let flight: Promise<string> | undefined;
   let failures = 0;
@@ -49,7 +51,7 @@ export function createServiceToken(needs: ServiceTokenNeeds): ServiceToken {
 
   const fetch = async (): Promise<string> => {
     try {
-      token = await ask(needs);
+      token = await ask(needs, askWith);
       failures = 0;
       pause = undefined;
       log.debug('service_token.fetched', { livesMs: token.diesAt - now() });
@@ -87,14 +89,16 @@ export function createServiceToken(needs: ServiceTokenNeeds): ServiceToken {
   };
 }
 
-async function ask({ app, provider, outbound, now }: ServiceTokenNeeds): Promise<Token> {
-  const { clientId, clientSecret, tokenUrl, audience } = app;
+async function ask({ app, provider, outbound, now }: ServiceTokenNeeds, askWith: AskWith): Promise<Token> {
+  const { clientId, tokenUrl, audience } = app;
   const metadata =
     tokenUrl === undefined ? await provider.metadata() : { issuer: provider.issuer, token_endpoint: tokenUrl };
-  const configuration = configure(metadata, { outbound, clientId, clientSecret, now });
   const askedAt = now();
   const parameters = { scope: app.scopes.join(' '), ...(audience !== undefined && { audience }) };
-  const answer = await openid.clientCredentialsGrant(configuration, parameters);
+  const answer = await askWith((clientSecret) => {
+    const configuration = configure(metadata, { outbound, clientId, clientSecret, now });
+    return openid.clientCredentialsGrant(configuration, parameters);
+  });
   const { access_token: value, expires_in: expiresIn } = answer;
   if (answer.token_type !== 'bearer' || !isBearerToken(value))
     throw new Failure('service_token_failed', 'what came is no bearer token of at most 8 KiB');

@@ -29,6 +29,8 @@ export interface Listener {
    * @throws {Error} when the port cannot be opened
    */
   start(): Promise<Address>;
+  /** Shows another certificate to connections that are opened from now on. @throws {Error} when it cannot be used */
+  show(certificate: Certificate): void;
   /**
    * Goes on taking connections and requests, but each answer of HTTP/1.1 says `Connection: close`. Idle connections stay
    * open, so that no request is lost that is on its way on one of them. HTTP/2 callers hear nothing yet: after any GOAWAY
@@ -63,6 +65,7 @@ export function createListener(needs: ListenerNeeds): Listener {
   };
   return {
     start: () => port.open(),
+    show: port.show,
     retire: http1.retire,
     drain,
     stop: async (graceMs) => {

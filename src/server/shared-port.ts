@@ -1,5 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, Server as TlsServer } from 'node:tls';
 import type { Address, Config } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
 import { createContain } from './contain.ts';
@@ -25,6 +25,11 @@ export interface PortNeeds {
 export interface SharedPort {
   /** @returns the real address, also when port 0 was asked for */
   open(): Promise<Address>;
+  /**
+   * Connections that are opened from now on are shown this one; nothing else changes for them.
+   * @throws {Error} when the port speaks no TLS, or OpenSSL cannot use it; the old one stays then
+   */
+  show(certificate: Certificate): void;
   /** Takes no more connections; those that are open stay. */
   shut(): void;
   /** Connections that are open, TCP level. */
@@ -39,6 +44,9 @@ export function createSharedPort(needs: PortNeeds): SharedPort {
   const emptied: Array<() => void> = [];
   const server = needs.tls ? createTlsPort(needs, needs.tls) : createPlainPort(needs);
   server.maxConnections = needs.limits.connections;
+  // Among several processes the one too many would else go from one full one to the next without end.
+  // (Node's types do not know it yet.)
+  Object.assign(server, { dropMaxConnection: true });
   const perAddress = createPerAddress(needs.limits.connectionsPerAddress);
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
@@ -56,6 +64,10 @@ export function createSharedPort(needs: PortNeeds): SharedPort {
   server.on('drop', () => needs.log.debug('connection.dropped', { connections: sockets.size }));
   return {
     open: () => open(server, needs),
+    show: (certificate) => {
+      if (!(server instanceof TlsServer)) throw new TypeError('a port without TLS shows no certificate');
+      server.setSecureContext(contextOf(certificate));
+    },
     shut: () => {
       if (server.listening) server.close();
     },
@@ -95,12 +107,18 @@ function createPlainPort(needs: PortNeeds): Server {
   });
 }
 
-function createTlsPort(needs: PortNeeds, { cert, key }: Certificate): Server {
-  const options = {
-    ...transportOf(needs.limits),
+function contextOf({ cert, key }: Certificate) {
+  return {
     cert: typeof cert === 'string' ? cert : Buffer.from(cert),
     key: typeof key === 'string' ? key : Buffer.from(key),
     minVersion: 'TLSv1.2',
+  } as const;
+}
+
+function createTlsPort(needs: PortNeeds, certificate: Certificate): Server {
+  const options = {
+    ...transportOf(needs.limits),
+    ...contextOf(certificate),
     handshakeTimeout: needs.limits.headersMs,
     ALPNProtocols: ['h2', 'http/1.1'],
   } as const;

@@ -6,6 +6,7 @@ import type { Config } from '../../src/config/config.ts';
 import { generate } from '../../src/config/generate.ts';
 import { type Loaded, loadConfig } from '../../src/config/load.ts';
 import { describeMistakes, type Mistake, writePath } from '../../src/config/mistake.ts';
+import { testCertificate } from '../server/test-certificate.ts';
 import {
   blockKey,
   hashKey,
@@ -154,7 +155,7 @@ describe('loadConfig, of a file that is right', () => {
   });
 
   it('reads relative paths from the folder of the settings file', async () => {
-    const pem = '-----BEGIN CERTIFICATE-----\n';
+    const pem = testCertificate.cert;
     const settings = leastSettings.replace('auth:\n', 'auth:\n  caFile: tls/ca.pem\n');
     const { auth } = await configOf(settings, { 'tls/ca.pem': pem });
     assert.match(auth.caFile ?? '', /^\/.*\/tls\/ca\.pem$/);
@@ -181,7 +182,7 @@ describe('loadConfig, of a file that is right', () => {
   }
 
   it('reads several URLs of one upstream, and everything else that can be said of it', async () => {
-    const pem = '-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\n';
+    const pem = `${testCertificate.cert}\n${testCertificate.key}\n`;
     const written = [
       'url: [h2://a.internal, "h2://[::1]:8443"]',
       'resolveInterval: 5s',
@@ -613,6 +614,7 @@ describe('loadConfig, of a file with mistakes', () => {
     assert.deepEqual(loaded, {
       kind: 'mistakes',
       mistakes: [{ path: [], expected: 'a settings file, at most 4 MiB', found: 'no such file' }],
+      files: new Map([['/nowhere/flytegate.yaml', { max: 4_194_304, digest: 'no such file' }]]),
     });
   });
 
@@ -698,9 +700,9 @@ describe('loadConfig, of secrets', () => {
     ],
     ['an empty client secret', { 'secrets/oidc_client_secret': '\n' }, /clientSecretName: .*an empty file/],
     [
-      'a client secret of two lines',
-      { 'secrets/oidc_client_secret': 'hunter2\nhunter3\n' },
-      /clientSecretName: .*several lines/,
+      'client secrets on three lines',
+      { 'secrets/oidc_client_secret': 'hunter2\nhunter3\nhunter4\n' },
+      /clientSecretName: .*more or empty lines/,
     ],
   ] as const) {
     it(`refuses ${what}, without showing it`, async () => {

@@ -45,7 +45,7 @@ describe('the further ways in', () => {
     assert.equal(auth.introspection?.clientSecret.reveal(), 'the secret');
     assert.ok(!JSON.stringify(auth).includes('the secret'));
     await wrong(lines, /auth\.introspection\.clientSecretFile: .*no such file/);
-    await wrong(lines, /several lines/, { ...secretFiles, 'secrets/introspection': 'a\nb\n' });
+    await wrong(lines, /more or empty lines/, { ...secretFiles, 'secrets/introspection': 'a\n\nb\n' });
   });
 
   it('want client and secret of introspection together', async () => {

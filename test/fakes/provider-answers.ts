@@ -84,11 +84,12 @@ async function token(
 ): Promise<void> {
   state.tokenRequests.push(asked);
   const grant = asked.get('grant_type');
+  const by = withClient(new URLSearchParams(asked), request);
+  const client = by.get('client_id') ?? 'service';
+  const { clients } = state.behaviour;
+  const isCounted = clients !== undefined && (grant === 'client_credentials' || client in clients);
+  if (isCounted && clients[client] !== by.get('client_secret')) return json(response, 401, { error: 'invalid_client' });
   if (grant === 'client_credentials') {
-    const by = withClient(new URLSearchParams(asked), request);
-    const client = by.get('client_id') ?? 'service';
-    const { clients } = state.behaviour;
-    if (clients && clients[client] !== by.get('client_secret')) return json(response, 401, { error: 'invalid_client' });
     const access = await accessToken(state, { sub: client, client_id: client, scope: asked.get('scope') ?? 'all' }, {});
     return json(response, 200, {
       access_token: access,

@@ -39,7 +39,7 @@ export interface Behaviour {
   metadata: Readonly<Record<string, unknown>>;
   /** Likewise for what `/authorize` sends back: `code`, `state`, `iss`, `error` … */
   authorizeResponse: Readonly<Record<string, string | undefined>>;
-  /** Secrets of the clients that may use client credentials, by their id; undefined: any client with any secret. */
+  /** Secrets of clients by their id; others may use no client credentials. Undefined: any client with any secret. */
   clients: Readonly<Record<string, string>> | undefined;
   /** What introspection says of tokens, besides `active: true`; it knows no others. */
   opaque: Readonly<Record<string, Readonly<Record<string, unknown>>>>;

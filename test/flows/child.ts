@@ -7,13 +7,14 @@ const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 
 /** `flytegate serve` as a process of its own; killed with the file that started it. */
 export interface Child {
+  readonly url: string;
   readonly admin: string;
   readonly pid: number;
   /** Where its debugger listens, if it was told to with `--inspect`. */
   readonly debugger: string | undefined;
   /** Everything it has logged so far. */
   log(): string;
-  kill(signal: 'SIGTERM' | 'SIGKILL'): void;
+  kill(signal: 'SIGTERM' | 'SIGKILL' | 'SIGHUP'): void;
   /** Exit code, or the signal that ended it. */
   readonly ended: Promise<number | string>;
 }
@@ -23,9 +24,18 @@ export interface Child {
  *
  * @param nodeOptions options of Node's own
  */
-export async function startChild(settings: string, nodeOptions: readonly string[] = []): Promise<Child> {
-  const args = [...nodeOptions, '--import', 'tsx', cli, 'serve', '--config', settings];
-  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+export function startChild(settings: string, nodeOptions: readonly string[] = []): Promise<Child> {
+  return startProgram([...nodeOptions, '--import', 'tsx', cli, 'serve', '--config', settings]);
+}
+
+/** The same with several workers, which are processes of its own. */
+export function startWorkers(settings: string, workers: number): Promise<Child> {
+  const entry = fileURLToPath(new URL('./workers-entry.ts', import.meta.url));
+  return startProgram(['--import', 'tsx', entry, settings, String(workers)]);
+}
+
+async function startProgram(args: readonly string[]): Promise<Child> {
+  const child: ChildProcess = spawn(process.execPath, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close').then(([code, signal]) => code ?? signal);
   endLater(async () => {
     child.kill('SIGKILL');
@@ -34,18 +44,19 @@ export async function startChild(settings: string, nodeOptions: readonly string[
   const out: Buffer[] = [];
   child.stdout?.on('data', (data: Buffer) => out.push(data));
   let said = '';
-  const listening = new Promise<string>((resolve) => {
+  const listening = new Promise<readonly [string, string]>((resolve) => {
     child.stderr?.on('data', (data: Buffer) => {
       said += data.toString();
-      const admin = /listens on .*, admin on (\S+)\n/.exec(said)?.[1];
-      if (admin !== undefined) resolve(admin);
+      const [, url, admin] = /listens on (\S+), admin on (\S+)\n/.exec(said) ?? [];
+      if (url !== undefined && admin !== undefined) resolve([url, admin]);
     });
   });
   const early = ended.then((code) => Promise.reject(new Error(`ended with ${code}: ${said}`)));
   // Ended later than that is what tests wait for.
   early.catch(() => undefined);
-  const admin = await Promise.race([listening, early]);
+  const [url, admin] = await Promise.race([listening, early]);
   return {
+    url,
     admin,
     pid: child.pid ?? 0,
     debugger: /Debugger listening on (ws:\S+)/.exec(said)?.[1],

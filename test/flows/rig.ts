@@ -38,6 +38,10 @@ export interface Rig {
   ask(path: string, question?: Question): Promise<Answer>;
   /** Stops the gateway and starts another one from the same files, on the same port; nothing is remembered. */
   restart(): Promise<void>;
+  /** The gateway itself; another one after a restart. */
+  gateway(): Gateway;
+  /** Has it read its files again and take them over. */
+  reload(): ReturnType<Gateway['reload']>;
   /** Stops the gateway only. */
   stop(): Promise<void>;
 }
@@ -211,6 +215,8 @@ async function startOnce(
     ...{ url, port, issuer, upstream, settings, log, move: clock.move, stop },
     admin: () => admin,
     ask: (path, question) => ask(url + path, question),
+    gateway: () => gateway,
+    reload: () => gateway.reload(() => loadConfig(settings.file)),
     restart: async () => {
       await stop();
       ({ made: gateway, admin } = await open());

@@ -36,6 +36,7 @@ export interface RigOptions {
   /** `web` unless said otherwise. */
   readonly clientId?: string;
   readonly clientSecret?: string;
+  readonly otherClientSecret?: string;
   readonly scopes?: readonly string[];
   readonly idpQueryParameter?: string;
   readonly redirectUrl?: string;
@@ -83,7 +84,9 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
     now,
     log,
   });
-  const secret = options.clientSecret === undefined ? {} : { clientSecret: new Secret(options.clientSecret) };
+  const { clientSecret: first, otherClientSecret: second } = options;
+  const other = second === undefined ? {} : { otherClientSecret: new Secret(second) };
+  const secret = first === undefined ? {} : { clientSecret: new Secret(first), ...other };
   const client = createClient({ provider, outbound, clientId, ...secret, now });
   const seal = createSeal(options.keys ?? [cookieKey(1)]);
   const domain = options.domain === undefined ? {} : { domain: options.domain };

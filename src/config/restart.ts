@@ -1,0 +1,36 @@
+import type { Config } from './config.ts';
+import { fingerprint } from './fingerprint.ts';
+import type { Mistake, Path } from './mistake.ts';
+
+/** What is settled with the start of the process, and why. */
+const settled: readonly { readonly path: Path; readonly of: (config: Config) => unknown; readonly why: string }[] = [
+  { path: ['server', 'listen'], of: ({ server }) => server.listen, why: 'the port is open' },
+  { path: ['server', 'admin'], of: ({ server }) => server.admin, why: 'the port is open' },
+  { path: ['server', 'workers'], of: ({ server }) => server.workers, why: 'the processes are running' },
+  {
+    path: ['server', 'tls'],
+    of: ({ server }) => server.tls !== undefined,
+    why: 'a port speaks TLS or does not; other files of it are taken over',
+  },
+  {
+    path: ['server', 'limits'],
+    of: ({ server }) => server.limits,
+    why: 'connections that are open have the limits that they were opened with',
+  },
+  {
+    path: ['session'],
+    of: ({ session }) => session,
+    why: 'what is remembered of sessions and sign-outs is kept as long as they said at the start',
+  },
+];
+
+/** What of new settings only a restart can bring: each setting with a sentence. */
+export function needsRestart(before: Config, after: Config): readonly Mistake[] {
+  return settled
+    .filter(({ of }) => fingerprint([of(before)]) !== fingerprint([of(after)]))
+    .map(({ path, why }) => ({
+      path,
+      expected: 'what it was when the process started',
+      hint: `${why}; restart to change it`,
+    }));
+}

@@ -1,0 +1,41 @@
+import type { Figures } from '../observe/figures.ts';
+import type { Readiness } from '../observe/health.ts';
+import type { ReloadOutcome } from '../observe/metrics.ts';
+
+/** What the primary process says to a worker. Answers carry the id of the question. */
+export type ToWorker =
+  /** A `Config` as `encodeConfig` writes it: the first one starts the worker, later ones are taken over. */
+  | { readonly kind: 'settings'; readonly settings: string; readonly id: number }
+  | { readonly kind: 'state'; readonly id: number }
+  | { readonly kind: 'stop' };
+
+/** What a worker says of itself. */
+export interface WorkerState {
+  readonly readiness: Readiness;
+  readonly figures: readonly Figures[];
+}
+
+/** What a system error says besides its message, for the person at the terminal. */
+export interface Trouble {
+  readonly message: string;
+  readonly code?: string;
+  readonly address?: string;
+  readonly port?: number;
+}
+
+/** What a worker says to the primary process. */
+export type FromWorker =
+  /** It waits for its settings. */
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'listening'; readonly url: string }
+  /** It could not start, and ends. */
+  | { readonly kind: 'failed'; readonly trouble: Trouble }
+  | { readonly kind: 'taken'; readonly outcome: ReloadOutcome; readonly id: number }
+  | { readonly kind: 'state'; readonly state: WorkerState; readonly id: number }
+  /** Its last figures: it ends now. */
+  | { readonly kind: 'last'; readonly figures: readonly Figures[] };
+
+/** Both sides are processes of one gateway: a kind is all that is asked of a message. */
+export function isMessage<M extends { readonly kind: string }>(message: unknown): message is M {
+  return typeof message === 'object' && message !== null && 'kind' in message && typeof message.kind === 'string';
+}
