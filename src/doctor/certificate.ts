@@ -1,11 +1,11 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { connect } from 'node:tls';
 import type { Config } from '../config/config.ts';
 import type { Clock, Millis } from '../config/units.ts';
 import { shortly } from './error-code.ts';
-import { type Finding, ok, problem, unknown } from './finding.ts';
+import { type Finding, ok, unknown } from './finding.ts';
 import { judgeCertificate } from './judge-certificate.ts';
 
 interface Needs {
@@ -26,17 +26,9 @@ export async function checkCertificate(needs: Needs): Promise<Finding> {
   }
 }
 
-async function ofFiles(
-  { certFile, keyFile }: { certFile: string; keyFile: string },
-  { config, now }: Needs,
-): Promise<Finding> {
+/** That its key is the right one was seen with the settings. */
+async function ofFiles({ certFile }: { certFile: string }, { config, now }: Needs): Promise<Finding> {
   const certificate = new X509Certificate(await readFile(certFile));
-  if (!certificate.checkPrivateKey(createPrivateKey(await readFile(keyFile))))
-    return problem(
-      'certificate',
-      `the key in ${keyFile} is not that of ${certFile}`,
-      'put the pair there that belongs together',
-    );
   const { hostname: host } = new URL(config.server.publicUrl);
   return judgeCertificate(certificate, { check: 'certificate', where: certFile, host, now: now() });
 }

@@ -167,14 +167,14 @@ describe('doctor, of the certificate that browsers see,', () => {
   });
 
   it('finds its names and key right, or not', async () => {
-    const of = async (...with_: Parameters<typeof settings>) =>
-      (await look({ issuer, settings: settings(...with_), files })).of('certificate');
+    const found = (...with_: Parameters<typeof settings>) => look({ issuer, settings: settings(...with_), files });
+    const of = async (publicUrl: string) => (await found(publicUrl)).of('certificate');
     assert.match(await of('https://127.0.0.1:8443'), /^ok .*names 127\.0\.0\.1 and is valid for \d+ days/);
     assert.match(
       await of('https://flyte.example.com'),
       /^problem .*is for IP Address:127\.0\.0\.1, not for flyte\.example\.com/,
     );
-    assert.match(await of('https://127.0.0.1:8443', 'other.key'), /^problem .*is not that of/);
+    assert.match((await found('https://127.0.0.1:8443', 'other.key')).of('settings'), /^problem .*keyFile/);
   });
 
   it('looks at the one in front, where TLS ends there', async () => {
