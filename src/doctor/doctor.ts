@@ -10,7 +10,7 @@ import { shortly } from './error-code.ts';
 import { type CheckName, checks, type Finding, ok, unknown } from './finding.ts';
 import { checkFront } from './front.ts';
 import { checkKeys, type IssuerPlace, meetIssuer } from './issuer.ts';
-import { judgeMetadata, judgeScopes } from './judge-metadata.ts';
+import { judgeIntrospection, judgeMetadata, judgeScopes } from './judge-metadata.ts';
 import { judgeAudience, judgeCookies, judgeCredentialHeader, judgeMistakes, judgePublicUrl } from './judge-settings.ts';
 import { checkNativeApp, checkWebApp } from './registration.ts';
 import { checkSecretFiles, judgeSecretFile, look } from './secret-files.ts';
@@ -117,7 +117,10 @@ async function checkIssuers(asking: Asking): Promise<readonly Finding[]> {
   if (metTokens.kind === 'met') {
     if (tokens !== people)
       found.push(...judgeMetadata(metTokens.metadata), ...(await checkKeys(metTokens.metadata, asking)));
-    found.push(await checkNativeApp(metTokens.metadata, { config, outbound }));
+    found.push(
+      ...judgeIntrospection(config, metTokens.metadata),
+      await checkNativeApp(metTokens.metadata, { config, outbound }),
+    );
   } else if (tokens !== people) found.push(metTokens.finding);
   if (met.kind === 'met' && metTokens.kind === 'met')
     found.push(...judgeScopes(config, { people: met.metadata, tokens: metTokens.metadata }));

@@ -43,6 +43,18 @@ export function judgeMetadata(metadata: ProviderMetadata): readonly Finding[] {
   return [ok('metadata', `${issuer} answers by exactly this name${device}`)];
 }
 
+/** Whether the issuer of access tokens can be asked about opaque ones, where the settings want that. */
+export function judgeIntrospection({ auth }: Config, metadata: ProviderMetadata): readonly Finding[] {
+  if (auth.introspection === undefined || metadata.introspection_endpoint !== undefined) return [];
+  return [
+    problem(
+      'metadata',
+      `${metadata.issuer} names no introspection_endpoint, and auth.introspection wants one: no opaque token gets in`,
+      'have it issue JWTs, and leave auth.introspection out',
+    ),
+  ];
+}
+
 /** What the SDK asks for and every access token must have. */
 const FLYTE_SCOPE = 'all';
 

@@ -71,6 +71,14 @@ const wrongs: Readonly<Record<string, Wrong>> = {
     check: 'metadata',
     says: /^problem .*authorization_endpoint/,
   },
+  'opaque tokens that nobody can be asked about': {
+    behaviour: { metadata: { introspection_endpoint: undefined } },
+    settings: {
+      'auth.introspection': { clientId: 'gate', clientSecretFile: 'secrets/oidc_client_secret' },
+    },
+    check: 'metadata',
+    says: /^problem .*introspection_endpoint/m,
+  },
   'no PKCE': {
     behaviour: { metadata: { code_challenge_methods_supported: ['plain'] } },
     check: 'metadata',
