@@ -28,12 +28,9 @@ import { createServiceToken } from './oidc/service-token.ts';
 import { createRoutes } from './routing/routes.ts';
 import { createListener } from './server/listen.ts';
 import { createClientOf, createOrigins } from './server/origin.ts';
-import { createCookieStore } from './session/cookie-store.ts';
-import { createMemoryStore } from './session/memory-store.ts';
-import { createRevocations } from './session/revocations.ts';
 import { createSeal } from './session/seal.ts';
 import { createCookies } from './session/session-cookie.ts';
-import type { SessionStore } from './session/store.ts';
+import { createSharedState } from './shared-state.ts';
 import { createAdditionalIssuers, createWaysIn } from './ways-in.ts';
 
 /** The whole gateway: what `flytegate serve` runs. */
@@ -46,9 +43,6 @@ export interface Gateway {
    */
   stop(): Promise<void>;
 }
-
-/** Revocations kept at most: sign-outs within the lifetime of a session. About 200 bytes each. */
-const MAX_REVOCATIONS = 500_000;
 
 /** What the rooms share. */
 interface Shared {
@@ -85,7 +79,9 @@ export async function createGateway(
   return {
     start: async () => {
       const at = await admin.start();
+      await signIn.sharedState.start();
       const { host, port } = await listener.start().catch(async (cause: unknown) => {
+        signIn.sharedState.close();
         await admin.stop();
         throw cause;
       });
@@ -108,6 +104,7 @@ export async function createGateway(
       if (drainDelayMs > 0) await sleep(drainDelayMs);
       await endStreams(listener, forward, drainMs - drainDelayMs);
       await signIn.relyingParty.settled();
+      signIn.sharedState.close();
       await Promise.all([signIn.outbound.close(), admin.stop()]);
       shared.metrics.stop();
       shared.log.info('gateway.stopped');
@@ -160,15 +157,14 @@ function createSignIn(shared: Shared) {
   const sameSite = sameSiteOf(sameSitePolicy);
   const secure = !config.server.security.insecureCookieHeader;
   const cookies = createCookies({ sameSite, secure, ...(domain !== undefined && { domain }) });
-  const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
-  const revocations = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
   const seal = createSeal(config.cookieKeys);
-  const store = createStore(shared, seal);
+  const sharedState = createSharedState({ ...shared, seal });
+  const { store, revocations } = sharedState;
   const kept = { provider, outbound, store, revocations, cookies };
   const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
   const { serviceApp: app } = config;
   const serviceToken = app && createServiceToken({ app, provider: authorizationServer, outbound, now, log });
-  return { ...kept, authorizationServer, additionalIssuers, relyingParty, serviceToken };
+  return { ...kept, sharedState, authorizationServer, additionalIssuers, relyingParty, serviceToken };
 }
 
 type SignIn = ReturnType<typeof createSignIn>;
@@ -194,22 +190,6 @@ function createProviders(
     provider,
     authorizationServer: createProvider({ ...common, baseUrl, ...(metadataUrl !== undefined && { metadataUrl }) }),
   };
-}
-
-function createStore({ config, now, log }: Shared, seal: ReturnType<typeof createSeal>): SessionStore {
-  const { store, maxSessions, idleMs } = config.session;
-  switch (store) {
-    case 'cookie':
-      return createCookieStore({ seal });
-    case 'memory':
-      return createMemoryStore({
-        seal,
-        now,
-        max: maxSessions,
-        idleMs,
-        onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
-      });
-  }
 }
 
 function createDecider(shared: Shared, signIn: SignIn): Decisions {
@@ -319,7 +299,7 @@ async function readinessOf(state: Readiness['state'], { config }: Shared, signIn
     ...(ready.metadata ? [] : [`provider ${issuer}`]),
     ...(ready.keys ? [] : [`keys of ${issuer}`]),
   ]);
-  const missing = [...issuers, ...upstreams.flat()];
+  const missing = [...issuers, ...signIn.sharedState.missing(), ...upstreams.flat()];
   return { ready: state === 'serving', state, missing };
 }
 

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Real programs that some suites try the gateway with. */
-export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl';
+export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl' | 'redis';
 
 interface Program {
   readonly what: string;
@@ -27,6 +27,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
     check: ['-c', 'import importlib.util, sys; sys.exit(importlib.util.find_spec("grpc") is None)'],
   },
   curl: { what: 'curl', names: ['curl'], package: 'curl' },
+  redis: { what: 'Redis', names: ['redis-server', 'valkey-server'], package: 'redis-server' },
 };
 
 /** The path of a program's executable (for grpc: of the Python that has it); undefined when it is not installed. */

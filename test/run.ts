@@ -28,7 +28,7 @@ function provide(): void {
 }
 
 function missingPrograms(): ProgramName[] {
-  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl'];
+  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl', 'redis'];
   return names.filter((name) => findProgram(name) === undefined);
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readAssertionKeys } from './assertion-keys.ts';
 import { readBoundedText } from './bounded-file.ts';
@@ -6,6 +7,7 @@ import { pairKeys, readKeyFile } from './cookie-keys.ts';
 import type { Mistake, Path } from './mistake.ts';
 import type { SettingsDraft } from './schema.ts';
 import { secretNames } from './schema-auth.ts';
+import { redisSecretNames } from './schema-redis.ts';
 import { Secret } from './secret.ts';
 
 /** What the files beside the settings hold. */
@@ -19,6 +21,8 @@ export interface Secrets {
   readonly assertionKeys: readonly Secret[];
   /** Of the service app; absent where no upstream is sent its token. */
   readonly serviceSecret?: Secret;
+  readonly redisPassword?: Secret;
+  readonly sentinelPassword?: Secret;
 }
 
 const maxSecretBytes = 65_536;
@@ -41,6 +45,7 @@ export async function readSecrets(
   const cookieKeys = await readCookieKeys(draft, folder, mistakes);
   const assertionKeys = await readKeysOfAssertions(draft, folder, mistakes);
   const serviceSecret = await readServiceSecret(draft, folder, mistakes);
+  const redisPasswords = await readRedisPasswords(draft, folder, mistakes);
   await checkPemFiles(draft, folder, mistakes);
   const secrets = {
     ...(clientSecret && { clientSecret }),
@@ -48,6 +53,7 @@ export async function readSecrets(
     cookieKeys,
     assertionKeys,
     ...(serviceSecret && { serviceSecret }),
+    ...redisPasswords,
   };
   return { secrets, mistakes };
 }
@@ -127,14 +133,35 @@ async function readKeysOfAssertions(
   return [];
 }
 
-async function readSecretLine(named: NamedFile, mistakes: Mistake[]): Promise<Secret | undefined> {
+/** Read only where Redis is used, and each only when it is there: many a Redis has no password. */
+async function readRedisPasswords(
+  draft: SettingsDraft,
+  folder: string,
+  mistakes: Mistake[],
+): Promise<Pick<Secrets, 'redisPassword' | 'sentinelPassword'>> {
+  if (draft.session.store !== 'redis' && draft.coordination !== 'redis') return {};
+  const read = async (name: string, isWanted: boolean) => {
+    const hint = 'redis.username has a password: put it alone in the file';
+    const named = inSecretsDir(draft, folder, { path: ['redis', 'username'], name, hint });
+    return named && (isWanted || existsSync(named.file)) ? readSecretLine(named, mistakes, 'password') : undefined;
+  };
+  const redisPassword = await read(redisSecretNames.password, draft.redis.username !== undefined);
+  const sentinelPassword = await read(redisSecretNames.sentinelPassword, false);
+  return { ...(redisPassword && { redisPassword }), ...(sentinelPassword && { sentinelPassword }) };
+}
+
+async function readSecretLine(
+  named: NamedFile,
+  mistakes: Mistake[],
+  what = 'client secret',
+): Promise<Secret | undefined> {
   const { path, hint } = named;
   const text = await readFileOf(named, maxSecretBytes, mistakes);
   if (text === undefined) return undefined;
   const secret = text.replace(/\r?\n$/, '');
   if (secret !== '' && !/\p{Cc}/u.test(secret)) return new Secret(secret);
   const found = secret === '' ? 'an empty file' : 'several lines or control characters';
-  mistakes.push({ path, expected: 'a file with one line, the client secret', found, ...(hint && { hint }) });
+  mistakes.push({ path, expected: `a file with one line, the ${what}`, found, ...(hint && { hint }) });
   return undefined;
 }
 
@@ -181,6 +208,9 @@ async function checkPemFiles(draft: SettingsDraft, folder: string, mistakes: Mis
     { path: ['server', 'tls', 'certFile'], file: certFile, ...certificate },
     { path: ['server', 'tls', 'keyFile'], file: keyFile, ...privateKey },
     { path: ['auth', 'caFile'], file: draft.auth.caFile, ...certificate },
+    { path: ['redis', 'tls', 'caFile'], file: draft.redis.tls.caFile, ...certificate },
+    { path: ['redis', 'tls', 'certFile'], file: draft.redis.tls.certFile, ...certificate },
+    { path: ['redis', 'tls', 'keyFile'], file: draft.redis.tls.keyFile, ...privateKey },
     ...Object.entries(draft.upstreams).flatMap(([name, { caFile, certFile, keyFile }]) => [
       { path: ['upstreams', name, 'caFile'], file: caFile, ...certificate },
       { path: ['upstreams', name, 'certFile'], file: certFile, ...certificate },
@@ -203,7 +233,7 @@ function inSecretsDir(
   const { path, name, hint } = secret;
   if (!draft.secretsDir || !name) return undefined;
   // Only a name of our own is surely no secret.
-  const isOurs = Object.values(secretNames).some((known) => known === name);
+  const isOurs = [...Object.values(secretNames), ...Object.values(redisSecretNames)].some((known) => known === name);
   return {
     path,
     hint,

@@ -22,6 +22,14 @@ export interface UpstreamState {
   readonly inFlight: number;
 }
 
+/** How Redis is, at one moment. */
+export interface RedisState {
+  /** Whether each connection stands. */
+  readonly up: Readonly<Record<string, boolean>>;
+  /** Whether sign-outs elsewhere are known here. */
+  readonly isCurrent: boolean;
+}
+
 /** What is counted. */
 export interface Metrics {
   request(outcome: RequestOutcome): void;
@@ -33,6 +41,10 @@ export interface Metrics {
   apiKey(outcome: 'exchanged' | 'refused' | 'limited' | 'unavailable'): void;
   /** The same of opaque tokens. */
   introspection(outcome: 'active' | 'refused' | 'limited' | 'unavailable'): void;
+  /** Questions to Redis that got no answer, and attempts to connect that failed. */
+  redisFailure(kind: 'connect' | 'down' | 'full' | 'timeout' | 'lost' | 'refused'): void;
+  /** How Redis is gets read whenever the page is. */
+  watchRedis(read: () => RedisState): void;
   /** Time from sending a request to the head of its answer. @param tookMs milliseconds */
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
   /** How an upstream is gets read whenever the page is. */
@@ -83,6 +95,12 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
+  const redisFailures = createTally(
+    registry,
+    'flytegate_redis_failures_total',
+    'Questions to Redis without an answer, and failed attempts to connect',
+    'kind',
+  );
   const watchUpstream = createWatch(registry);
   const stopMeasuring = measureProcess(registry);
   return {
@@ -94,6 +112,8 @@ export function createMetrics(): Metrics & { /** Stops measuring the event loop.
     apiKey: apiKeys,
     introspection: introspections,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
+    redisFailure: redisFailures,
+    watchRedis: (read) => watchRedis(registry, read),
     watchUpstream,
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
@@ -116,6 +136,27 @@ function createTally(registry: Registry, name: string, help: string, label: stri
   return (value) => {
     sums.set(value, (sums.get(value) ?? 0) + 1);
   };
+}
+
+/** Gauges that are there only where Redis is used. */
+function watchRedis(registry: Registry, read: () => RedisState): void {
+  new Gauge({
+    name: 'flytegate_redis_up',
+    help: 'Whether a connection to Redis stands (1) or questions fail at once (0)',
+    labelNames: ['connection'],
+    registers: [registry],
+    collect() {
+      for (const [connection, isUp] of Object.entries(read().up)) this.set({ connection }, isUp ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'flytegate_revocations_current',
+    help: 'Whether sign-outs made elsewhere are known here (1), or sessions are believed without (0)',
+    registers: [registry],
+    collect() {
+      this.set(read().isCurrent ? 1 : 0);
+    },
+  });
 }
 
 /** Gauges of upstreams: what they say is asked when the page is read. */

@@ -197,6 +197,8 @@ export function createTestMetrics(): Metrics {
     introspection: nothing,
     upstream: nothing,
     watchUpstream: nothing,
+    redisFailure: nothing,
+    watchRedis: nothing,
     page: async () => ({ contentType: 'text/plain', body: '' }),
   };
 }

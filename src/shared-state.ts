@@ -1,0 +1,69 @@
+import type { Config } from './config/config.ts';
+import type { Clock } from './config/units.ts';
+import { Failure } from './failure.ts';
+import type { Log } from './observe/log.ts';
+import type { Metrics } from './observe/metrics.ts';
+import { createRedis, type Redis } from './redis/redis.ts';
+import { createCookieStore } from './session/cookie-store.ts';
+import { createMemoryStore } from './session/memory-store.ts';
+import { createRedisStore } from './session/redis-store.ts';
+import { createRevocations, type Revocations } from './session/revocations.ts';
+import type { Seal } from './session/seal.ts';
+import type { SessionStore } from './session/store.ts';
+
+/** What outlives a request, and where the settings say so is shared by all replicas. */
+export interface SharedState {
+  readonly store: SessionStore;
+  readonly revocations: Revocations;
+  /** Begins to connect. Resolves when a first attempt has ended, well or not; further ones go on behind it. Never rejects. */
+  start(): Promise<void>;
+  close(): void;
+  /** What does not work, for `/readyz`. */
+  missing(): readonly string[];
+}
+
+export interface SharedStateNeeds {
+  readonly config: Config;
+  readonly seal: Seal;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly now: Clock;
+}
+
+/** Revocations kept at most: sign-outs within the lifetime of a session. About 200 bytes each. */
+const MAX_REVOCATIONS = 500_000;
+
+/** Sessions, sign-outs and renewals, as the settings have them kept. Nothing is opened yet. */
+export function createSharedState(needs: SharedStateNeeds): SharedState {
+  const { config, log, now } = needs;
+  const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
+  const revocations = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
+  const { redis: settings } = config;
+  const redis = settings && createRedis({ ...needs, settings: () => settings, role: 'commands' });
+  return {
+    store: createStore(needs, redis),
+    revocations,
+    start: async () => redis?.start(),
+    close: () => redis?.close(),
+    missing: () => (redis && !redis.state.isUp ? ['redis'] : []),
+  };
+}
+
+function createStore({ config, seal, log, now }: SharedStateNeeds, redis: Redis | undefined): SessionStore {
+  const { store, maxSessions, idleMs } = config.session;
+  switch (store) {
+    case 'cookie':
+      return createCookieStore({ seal });
+    case 'memory':
+      return createMemoryStore({
+        seal,
+        now,
+        max: maxSessions,
+        idleMs,
+        onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
+      });
+    case 'redis':
+      if (!redis) throw new Failure('config_invalid', 'session.store: redis without a Redis');
+      return createRedisStore({ redis, seal, limits: config.session, now, log });
+  }
+}
