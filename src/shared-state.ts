@@ -1,4 +1,4 @@
-import type { Config } from './config/config.ts';
+import type { Config, RedisSettings } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
 import type { Log } from './observe/log.ts';
@@ -6,8 +6,9 @@ import type { Metrics } from './observe/metrics.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { createCookieStore } from './session/cookie-store.ts';
 import { createMemoryStore } from './session/memory-store.ts';
+import { createRedisRevocations } from './session/redis-revocations.ts';
 import { createRedisStore } from './session/redis-store.ts';
-import { createRevocations, type Revocations } from './session/revocations.ts';
+import { createRevocations, type KnownRevocations, type Revocations } from './session/revocations.ts';
 import type { Seal } from './session/seal.ts';
 import type { SessionStore } from './session/store.ts';
 
@@ -37,17 +38,46 @@ const MAX_REVOCATIONS = 500_000;
 export function createSharedState(needs: SharedStateNeeds): SharedState {
   const { config, log, now } = needs;
   const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
-  const revocations = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
+  const local = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
   const { redis: settings } = config;
-  const redis = settings && createRedis({ ...needs, settings: () => settings, role: 'commands' });
+  if (!settings)
+    return {
+      store: createStore(needs, undefined),
+      revocations: local,
+      start: async () => {},
+      close: () => {},
+      missing: () => [],
+    };
+  return createReplicated(needs, settings, local);
+}
+
+/** The same where there is a Redis: sign-outs are everybody's. */
+function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, local: KnownRevocations): SharedState {
+  const { config, metrics } = needs;
+  const connect = (role: 'commands' | 'listener') => createRedis({ ...needs, settings: () => settings, role });
+  const [redis, listener] = [connect('commands'), connect('listener')];
+  const { absoluteMs } = config.session;
+  const shared = createRedisRevocations({ ...needs, local, commands: redis, listener, absoluteMs });
+  const cannotTell = () => (shared.isCurrent() ? undefined : UNKNOWN);
+  metrics.watchRedis(() => ({
+    up: { commands: redis.state.isUp, listener: listener.state.isUp },
+    isCurrent: shared.isCurrent(),
+  }));
   return {
     store: createStore(needs, redis),
-    revocations,
-    start: async () => redis?.start(),
-    close: () => redis?.close(),
-    missing: () => (redis && !redis.state.isUp ? ['redis'] : []),
+    revocations: config.revocations === 'required' ? { ...shared, cannotTell } : shared,
+    start: async () => {
+      await Promise.all([redis.start(), shared.start()]);
+    },
+    close: () => {
+      shared.close();
+      redis.close();
+    },
+    missing: () => [...(redis.state.isUp ? [] : ['redis']), ...(shared.isCurrent() ? [] : ['sign-outs elsewhere'])],
   };
 }
+
+const UNKNOWN = new Failure('store_unreachable', 'nobody knows who was signed out elsewhere: revocations are required');
 
 function createStore({ config, seal, log, now }: SharedStateNeeds, redis: Redis | undefined): SessionStore {
   const { store, maxSessions, idleMs } = config.session;
