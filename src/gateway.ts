@@ -159,8 +159,8 @@ function createSignIn(shared: Shared) {
   const cookies = createCookies({ sameSite, secure, ...(domain !== undefined && { domain }) });
   const seal = createSeal(config.cookieKeys);
   const sharedState = createSharedState({ ...shared, seal });
-  const { store, revocations } = sharedState;
-  const kept = { provider, outbound, store, revocations, cookies };
+  const { store, revocations, coordination } = sharedState;
+  const kept = { provider, outbound, store, revocations, coordination, cookies };
   const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
   const { serviceApp: app } = config;
   const serviceToken = app && createServiceToken({ app, provider: authorizationServer, outbound, now, log });

@@ -3,6 +3,8 @@ import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { alone, type Coordination } from './oidc/coordination.ts';
+import { createRedisCoordination } from './oidc/redis-coordination.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { createCookieStore } from './session/cookie-store.ts';
 import { createMemoryStore } from './session/memory-store.ts';
@@ -16,6 +18,7 @@ import type { SessionStore } from './session/store.ts';
 export interface SharedState {
   readonly store: SessionStore;
   readonly revocations: Revocations;
+  readonly coordination: Coordination;
   /** Begins to connect. Resolves when a first attempt has ended, well or not; further ones go on behind it. Never rejects. */
   start(): Promise<void>;
   close(): void;
@@ -44,6 +47,7 @@ export function createSharedState(needs: SharedStateNeeds): SharedState {
     return {
       store: createStore(needs, undefined),
       revocations: local,
+      coordination: alone,
       start: async () => {},
       close: () => {},
       missing: () => [],
@@ -66,6 +70,7 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
   return {
     store: createStore(needs, redis),
     revocations: config.revocations === 'required' ? { ...shared, cannotTell } : shared,
+    coordination: createRedisCoordination({ ...needs, redis, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS }),
     start: async () => {
       await Promise.all([redis.start(), shared.start()]);
     },
@@ -76,6 +81,9 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
     missing: () => [...(redis.state.isUp ? [] : ['redis']), ...(shared.isCurrent() ? [] : ['sign-outs elsewhere'])],
   };
 }
+
+/** Between the last moment at which a provider may answer and the first at which somebody else may ask. */
+const LEASE_MARGIN_MS = 2000;
 
 const UNKNOWN = new Failure('store_unreachable', 'nobody knows who was signed out elsewhere: revocations are required');
 

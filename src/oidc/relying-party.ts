@@ -10,6 +10,7 @@ import type { Cookies } from '../session/session-cookie.ts';
 import type { SessionStore } from '../session/store.ts';
 import { createCallback } from './callback.ts';
 import { createClient } from './client.ts';
+import type { Coordination } from './coordination.ts';
 import { createFindSession } from './find-session.ts';
 import { createLogin } from './login.ts';
 import { createLoginStates } from './login-state.ts';
@@ -30,7 +31,7 @@ export interface RelyingParty {
   renew(session: Session): Promise<Renewal>;
   /** Told of every session that was proved: whoever carries one is in no sign-in loop. */
   seen(session: Pick<SessionMarks, 'handle'>): void;
-  /** Waits for what is still being said to the provider. Never throws. */
+  /** Waits for what is still being said to the provider, renewals too. Never throws. */
   settled(): Promise<void>;
 }
 
@@ -39,6 +40,7 @@ export interface RelyingPartyNeeds {
   readonly provider: Provider;
   readonly outbound: Outbound;
   readonly store: SessionStore;
+  readonly coordination: Coordination;
   readonly revocations: Revocations;
   readonly seal: Seal;
   readonly cookies: Cookies;
@@ -57,7 +59,7 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
   const { claims } = config.identityHeaders;
   const limits = config.session;
   const client = createClient({ provider, outbound, now, clientId, ...(clientSecret && { clientSecret }) });
-  const renewer = createRenew({ client, claims, now, log, metrics });
+  const renewer = createRenew({ client, coordination: needs.coordination, claims, now, log, metrics });
   const findSession = createFindSession({ store, revocations, cookies, limits, now });
   const places = createPlaces({ authorizedUris, redirectUrl });
   const states = createLoginStates({ seal, cookies, now });
@@ -82,6 +84,8 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
     logout,
     renew: renewer.renew,
     seen: loop.seen,
-    settled,
+    settled: async () => {
+      await Promise.all([settled(), renewer.settled()]);
+    },
   };
 }

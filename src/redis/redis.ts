@@ -1,6 +1,6 @@
 import { ErrorReply } from '@redis/client';
 import type { RedisSettings } from '../config/config.ts';
-import type { Clock, Millis } from '../config/units.ts';
+import type { Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -24,8 +24,7 @@ export interface Redis {
   send(command: Command, options?: { isBinary?: boolean; blockMs?: Millis }): Promise<unknown>;
   /** A key name under this deployment's prefix. */
   key(kind: string, name?: string): string;
-  /** Whether there is a connection, and since when it has been so. */
-  readonly state: { readonly isUp: boolean; readonly since: Millis };
+  readonly state: RedisConnection;
   /** Tells of each connection that stands. @param listener must not throw @returns ends the telling */
   onUp(listener: () => void): () => void;
   /** Begins to connect. Resolves when the first attempt has ended, well or not. Never rejects. */
@@ -34,12 +33,20 @@ export interface Redis {
   close(): void;
 }
 
+/** How a connection is. */
+export interface RedisConnection {
+  readonly isUp: boolean;
+  /** When that began, by `performance.now()`. */
+  readonly since: Millis;
+  /** How often it broke, or could not be made. */
+  readonly outages: number;
+}
+
 export interface RedisNeeds {
   /** Read at each connection: secrets change. */
   readonly settings: () => RedisSettings;
   /** What the connection is for, in the log and metrics. */
   readonly role: 'commands' | 'listener';
-  readonly now: Clock;
   readonly log: Log;
   readonly metrics: Pick<Metrics, 'redisFailure'>;
 }
@@ -51,8 +58,8 @@ const MAX_WAITING = 10_000;
 const STEADY_MS: Millis = 5000;
 
 export function createRedis(needs: RedisNeeds): Redis {
-  const { now, settings } = needs;
-  const state = { isUp: false, since: now() };
+  const { settings } = needs;
+  const state = { isUp: false, since: performance.now(), outages: 0 };
   const listeners = new Set<() => void>();
   const pauses = createPauses();
   let link: Kept | undefined;
@@ -61,7 +68,7 @@ export function createRedis(needs: RedisNeeds): Redis {
 
   const turn = (isUp: boolean) => {
     state.isUp = isUp;
-    state.since = now();
+    state.since = performance.now();
   };
   const connect = async (): Promise<void> => {
     try {
@@ -70,6 +77,7 @@ export function createRedis(needs: RedisNeeds): Redis {
       stand(opened);
     } catch (cause) {
       if (isClosed) return;
+      state.outages += 1;
       needs.metrics.redisFailure('connect');
       if (pauses.isFirst) needs.log.warn('redis.unreachable', { role: needs.role, cause: reasonOf(cause) });
       timer = setTimeout(() => void connect(), pauses.next());
@@ -85,6 +93,7 @@ export function createRedis(needs: RedisNeeds): Redis {
       if (link !== kept) return;
       link = undefined;
       turn(false);
+      state.outages += 1;
       if (isClosed) return;
       needs.log.warn('redis.lost', { role: needs.role });
       if (performance.now() - stoodAt >= STEADY_MS) pauses.reset();

@@ -7,7 +7,7 @@ import type { RedisServer } from './redis-server.ts';
 export function connectRedis(server: RedisServer, role: 'commands' | 'listener', changes: Partial<RedisSettings> = {}) {
   const settings = server.settings(changes);
   const metrics = { redisFailure: () => undefined };
-  const redis = createRedis({ settings: () => settings, role, now: Date.now, log: createTestLog().log, metrics });
+  const redis = createRedis({ settings: () => settings, role, log: createTestLog().log, metrics });
   void redis.start();
   return redis;
 }

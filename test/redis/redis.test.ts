@@ -17,7 +17,7 @@ describe('a Redis that is asked', { skip: redisProgram.skip, timeout: 60_000 }, 
     const one = createRedis({
       settings: () => server.settings(changes),
       role: 'commands',
-      now: Date.now,
+
       log,
       metrics,
     });
