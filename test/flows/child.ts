@@ -7,6 +7,7 @@ const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
 
 /** `flytegate serve` as a process of its own; killed with the file that started it. */
 export interface Child {
+  readonly url: string;
   readonly admin: string;
   readonly pid: number;
   /** Where its debugger listens, if it was told to with `--inspect`. */
@@ -34,19 +35,19 @@ export async function startChild(settings: string, nodeOptions: readonly string[
   const out: Buffer[] = [];
   child.stdout?.on('data', (data: Buffer) => out.push(data));
   let said = '';
-  const listening = new Promise<string>((resolve) => {
+  const listening = new Promise<{ url: string; admin: string }>((resolve) => {
     child.stderr?.on('data', (data: Buffer) => {
       said += data.toString();
-      const admin = /listens on .*, admin on (\S+)\n/.exec(said)?.[1];
-      if (admin !== undefined) resolve(admin);
+      const [, url, admin] = /listens on (\S+), admin on (\S+)\n/.exec(said) ?? [];
+      if (url !== undefined && admin !== undefined) resolve({ url, admin });
     });
   });
   const early = ended.then((code) => Promise.reject(new Error(`ended with ${code}: ${said}`)));
   // Ended later than that is what tests wait for.
   early.catch(() => undefined);
-  const admin = await Promise.race([listening, early]);
+  const at = await Promise.race([listening, early]);
   return {
-    admin,
+    ...at,
     pid: child.pid ?? 0,
     debugger: /Debugger listening on (ws:\S+)/.exec(said)?.[1],
     log: () => Buffer.concat(out).toString(),
