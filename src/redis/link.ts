@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { createClient, RESP_TYPES } from '@redis/client';
 import type { RedisAddress, RedisSettings } from '../config/config.ts';
 import type { Secret } from '../config/secret.ts';
@@ -78,7 +79,8 @@ async function socketOf({ address, tls }: LinkSettings) {
     host,
     port,
     tls: true as const,
-    servername: serverName ?? host,
+    // An address is no server name (RFC 6066 §3): it is compared with the certificate all the same.
+    ...((serverName !== undefined || isIP(host) === 0) && { servername: serverName ?? host }),
     ...(caFile !== undefined && { ca: await readFile(caFile) }),
     ...(clientCertificate && {
       cert: await readFile(clientCertificate.certFile),

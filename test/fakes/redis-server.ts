@@ -29,13 +29,20 @@ export interface RedisServer {
 
 export const redisProgram = requireProgram('redis');
 
-/** @param options.password what `requirepass` is set to */
-export async function startRedis(options: { password?: string; args?: readonly string[] } = {}): Promise<RedisServer> {
+/**
+ * @param options.password what `requirepass` is set to
+ * @param options.args     further arguments
+ * @param options.file     a settings file to begin with, made in the folder that it is told
+ */
+export async function startRedis(
+  options: { password?: string; args?: readonly string[]; file?: (folder: string) => Promise<string> } = {},
+): Promise<RedisServer> {
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-redis-'));
   const port = await freePort();
   const { password, args = [] } = options;
   const secret = password === undefined ? [] : ['--requirepass', password];
-  const start = () => run(['--port', String(port), '--dir', folder, ...secret, ...args]);
+  const file = options.file ? [await options.file(folder)] : [];
+  const start = () => run(file, ['--port', String(port), '--dir', folder, ...secret, ...args]);
   let child = await start();
   return {
     port,
@@ -73,16 +80,16 @@ export async function startRedis(options: { password?: string; args?: readonly s
   };
 }
 
-async function run(args: readonly string[]): Promise<ChildProcess> {
+async function run(file: readonly string[], args: readonly string[]): Promise<ChildProcess> {
   const quiet = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--daemonize', 'no'];
-  const child = spawn(redisProgram.path, [...quiet, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(redisProgram.path, [...file, ...quiet, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
   const ready = new Promise<void>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk: Buffer) => {
         said += chunk.toString();
         // In every release of Redis and Valkey.
-        if (/Ready to accept connections/i.test(said)) resolve();
+        if (/Ready to accept connections|Sentinel ID is/i.test(said)) resolve();
       });
     child.once('error', reject);
     child.once('exit', (code) => reject(new Error(`redis-server ended with ${code}: ${said}`)));
