@@ -54,6 +54,9 @@ export interface RedisNeeds {
 /** Commands that may wait for their answers at once: beyond it a slow Redis would fill the memory. */
 const MAX_WAITING = 10_000;
 
+/** A timer that comes so late says that nothing else came in time either. */
+const HELD_UP_MS: Millis = 50;
+
 /** A connection that lasted so long was no accident: the next outage is probed from the shortest pause on. */
 const STEADY_MS: Millis = 5000;
 
@@ -141,13 +144,19 @@ async function ask(kept: Kept, question: Question, needs: RedisNeeds): Promise<u
   const { command, isBinary = false, blockMs = 0, timeoutMs } = question;
   const limitMs = timeoutMs + blockMs;
   const { promise: late, reject } = Promise.withResolvers<never>();
+  let dueAt = performance.now() + limitMs;
   const giveUp = () => {
+    // This process was held up, not Redis: the time counts from now on, once.
+    if (performance.now() > dueAt + HELD_UP_MS) {
+      dueAt = Number.POSITIVE_INFINITY;
+      timer = setTimeout(giveUp, limitMs);
+      return;
+    }
     // Answers come in the order of the questions: silent for so long means dead, or so slow that it must not be waited for.
     if (performance.now() - kept.heardAt >= limitMs) kept.link.close();
     reject(down(needs, 'timeout', `no answer from Redis in ${limitMs} ms`));
   };
-  // Once more around the loop first: if this process itself was held up, the answer may be here already.
-  const timer = setTimeout(() => setImmediate(giveUp), limitMs);
+  let timer = setTimeout(giveUp, limitMs);
   kept.waiting += 1;
   try {
     const reply = await Promise.race([kept.link.send(command, isBinary), late]);

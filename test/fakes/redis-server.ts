@@ -54,7 +54,7 @@ export async function startRedis(
       tls: {},
       keyPrefix: 'test:',
       connectTimeoutMs: 1000,
-      commandTimeoutMs: 300,
+      commandTimeoutMs: 1000,
       ...changes,
     }),
     ask: async (...command) => {

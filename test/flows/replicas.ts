@@ -22,7 +22,7 @@ export interface ReplicatedRig extends FakeRig {
 export async function startReplicatedRig(options: RigOptions = {}): Promise<ReplicatedRig> {
   const redis = await startRedis();
   endLater(redis.stop);
-  const settings = { 'redis.url': redis.url, 'redis.commandTimeout': '300ms', ...options.settings };
+  const settings = { 'redis.url': redis.url, 'redis.commandTimeout': '1s', ...options.settings };
   const rig = await startFakeRig({ ...options, settings });
   const host = new URL(rig.url).host;
   return {

@@ -51,7 +51,7 @@ describe('a Redis that is asked', { skip: redisProgram.skip, timeout: 60_000 }, 
     server.freeze();
     const begun = performance.now();
     await assert.rejects(redis.send(['GET', 'k']), unreachable);
-    assert.ok(performance.now() - begun < 1500);
+    assert.ok(performance.now() - begun < 3000);
     assert.equal(redis.state.isUp, false);
     const again = performance.now();
     for (let n = 0; n < 100; n++) await assert.rejects(redis.send(['GET', 'k']), unreachable);
