@@ -34,7 +34,7 @@ export const failureCodes = {
   keys_unreachable: "the issuer's signing keys could not be fetched and none are cached",
   introspection_limited: 'too many unknown opaque tokens came lately, from that address or in all: nothing was asked',
   renewal_failed: 'the session is due for renewal and the provider could not be asked',
-  store_unreachable: 'the session store did not answer',
+  store_unreachable: 'the session store, or what coordinates replicas, did not answer',
   service_token_failed: "the gateway's own service app got no token to send to the service behind",
   // Signing in and out
   redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
@@ -46,7 +46,7 @@ export const failureCodes = {
   login_subject_mismatch: 'userinfo and ID token speak of two different people',
   login_loop: 'sign-in succeeded several times in a row but no session came back: cookies are blocked or overwritten',
   login_method: 'sign-in pages are opened by navigation, with GET',
-  session_too_large: 'the session does not fit in one cookie: use session.store: memory or fewer claims',
+  session_too_large: 'the session does not fit where it is kept: use session.store: redis or memory, or fewer claims',
   // Passing it on
   upstream_unreachable: 'no connection to the upstream could be made',
   upstream_timeout: 'the upstream did not answer in time',

@@ -64,13 +64,15 @@ export async function createGateway(
   const { createAdmin = createAdminServer } = needs;
   const admin = createAdmin({
     listen: adminAt,
-    readiness: () => readinessOf(state, generations.current),
+    readiness: () => readinessOf(state, generations.current, lasting.shared.missing()),
     metrics,
   });
   return {
     start: async () => {
       const at = await admin.start();
+      await lasting.shared.start();
       const { host, port } = await listener.start().catch(async (cause: unknown) => {
+        lasting.shared.close();
         await admin.stop();
         throw cause;
       });
@@ -94,7 +96,9 @@ export async function createGateway(
       // Who comes meanwhile was sent by somebody who has not seen readiness go off.
       if (drainDelayMs > 0) await sleep(drainDelayMs);
       await endStreams(listener, generations.cut, drainMs - drainDelayMs);
-      await Promise.all([generations.close(), admin.stop()]);
+      await generations.close();
+      lasting.shared.close();
+      await admin.stop();
       metrics.stop();
       log.info('gateway.stopped');
       output.flush();
@@ -124,7 +128,11 @@ async function endStreams(listener: Listener, cut: () => Promise<void>, drainMs:
   await close();
 }
 
-async function readinessOf(state: Readiness['state'], { config, issuers }: Generation): Promise<Readiness> {
+async function readinessOf(
+  state: Readiness['state'],
+  { config, issuers }: Generation,
+  elsewhere: readonly string[],
+): Promise<Readiness> {
   const upstreams = await Promise.all(
     Object.values(config.upstreams).map(async (upstream) =>
       (await canConnectToAny(upstream.targets, 1000)) ? [] : [`upstream ${upstream.name}`],
@@ -134,7 +142,7 @@ async function readinessOf(state: Readiness['state'], { config, issuers }: Gener
     ...(ready.metadata ? [] : [`provider ${issuer}`]),
     ...(ready.keys ? [] : [`keys of ${issuer}`]),
   ]);
-  const missing = [...providers, ...upstreams.flat()];
+  const missing = [...providers, ...elsewhere, ...upstreams.flat()];
   return { ready: state === 'serving', state, missing };
 }
 

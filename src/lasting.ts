@@ -1,4 +1,4 @@
-import type { Config } from './config/config.ts';
+import type { Config, RedisSettings } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
@@ -6,11 +6,10 @@ import type { Client } from './oidc/client.ts';
 import type { Outbound } from './oidc/outbound.ts';
 import { createRenew, type Renewer } from './oidc/renew.ts';
 import { createSignInLoop, type SignInLoop } from './oidc/sign-in-loop.ts';
-import { createCookieStore } from './session/cookie-store.ts';
-import { createMemoryStore } from './session/memory-store.ts';
-import { createRevocations, type Revocations } from './session/revocations.ts';
+import type { Revocations } from './session/revocations.ts';
 import type { Seal } from './session/seal.ts';
 import type { SessionStore } from './session/store.ts';
+import { createSharedState, type SharedState } from './shared-state.ts';
 
 /** What the settings in force have made, for those who outlive them. */
 export interface Newest {
@@ -19,6 +18,7 @@ export interface Newest {
   readonly seal: Seal;
   /** Claims that sessions keep. */
   readonly claims: readonly string[];
+  readonly redis: RedisSettings | undefined;
 }
 
 /** What lives as long as the process, through every change of settings: nobody is signed out by one. */
@@ -26,6 +26,8 @@ export interface Lasting {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly now: Clock;
+  /** With other replicas, where the settings say so. */
+  readonly shared: Pick<SharedState, 'start' | 'close' | 'missing'>;
   readonly revocations: Revocations;
   readonly store: SessionStore;
   /** One memory of spent refresh tokens, whatever the settings were when they were spent. */
@@ -37,9 +39,6 @@ export interface Lasting {
   follow(newest: Newest): void;
 }
 
-/** Revocations kept at most: sign-outs within the lifetime of a session. About 200 bytes each. */
-const MAX_REVOCATIONS = 500_000;
-
 /** @param config of the start: what it says of `session` holds as long as the process */
 export function createLasting(config: Config, needs: { log: Log; metrics: Metrics; now: Clock }): Lasting {
   const { log, metrics, now } = needs;
@@ -48,11 +47,13 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
     if (newest === undefined) throw new TypeError('asked before there were settings');
     return newest;
   };
-  const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
   const seal: Seal = {
     seal: (purpose, payload) => current().seal.seal(purpose, payload),
     open: (purpose, sealed) => current().seal.open(purpose, sealed),
   };
+  const redis = () => (newest ? newest.redis : config.redis);
+  const shared = createSharedState({ ...needs, config, redis, seal });
+  const { store, revocations, coordination } = shared;
   const asking = {
     get client() {
       return current().client;
@@ -63,9 +64,8 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
   };
   return {
     ...needs,
-    revocations: createRevocations({ now, max: MAX_REVOCATIONS, onEvict }),
-    store: createStore(config, { seal, now, log }),
-    renewer: createRenew(Object.assign(asking, { now, log, metrics })),
+    ...{ shared, store, revocations },
+    renewer: createRenew(Object.assign(asking, { coordination, now, log, metrics })),
     loop: createSignInLoop({ now }),
     outbound: {
       fetch: (url, sent) => current().outbound.fetch(url, sent),
@@ -76,20 +76,4 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
       newest = made;
     },
   };
-}
-
-function createStore({ session }: Config, { seal, now, log }: { seal: Seal; now: Clock; log: Log }): SessionStore {
-  const { store, maxSessions, idleMs } = session;
-  switch (store) {
-    case 'cookie':
-      return createCookieStore({ seal });
-    case 'memory':
-      return createMemoryStore({
-        seal,
-        now,
-        max: maxSessions,
-        idleMs,
-        onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
-      });
-  }
 }

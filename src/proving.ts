@@ -67,7 +67,7 @@ export function createProving(config: Config, lasting: Lasting, before?: Proving
     createDecider(config, lasting, waysIn.value),
   );
   return {
-    newest: { outbound, client, seal, claims: config.identityHeaders.claims },
+    newest: { outbound, client, seal, claims: config.identityHeaders.claims, redis: config.redis },
     ...{ cookies, provider, authorizationServer },
     issuers: new Set([...issuers.all.values()].map(({ value }) => value)),
     relyingParty: createRelyingParty({ ...lasting, config, client, cookies, seal, sameSite }),

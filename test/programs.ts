@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Real programs that some suites try the gateway with. */
-export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl' | 'python';
+export type ProgramName = 'nginx' | 'haproxy' | 'chromium' | 'grpc' | 'curl' | 'python' | 'redis';
 
 interface Program {
   readonly what: string;
@@ -33,6 +33,7 @@ export const programs: Readonly<Record<ProgramName, Program>> = {
     package: 'python3-venv',
     check: ['-c', 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 10))'],
   },
+  redis: { what: 'Redis', names: ['redis-server', 'valkey-server'], package: 'redis-server' },
 };
 
 /** The path of a program's executable (for grpc: of the Python that has it); undefined when it is not installed. */

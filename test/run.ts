@@ -38,7 +38,7 @@ function provideClients(): void {
 }
 
 function missingPrograms(): ProgramName[] {
-  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl', 'python'];
+  const names: readonly ProgramName[] = ['nginx', 'haproxy', 'chromium', 'grpc', 'curl', 'python', 'redis'];
   return names.filter((name) => findProgram(name) === undefined);
 }
 

@@ -13,7 +13,7 @@ import { judge, type Rule } from './policy.ts';
 
 export interface DecisionNeeds {
   readonly authenticate: Authenticate;
-  readonly revocations: Pick<Revocations, 'isRevoked'>;
+  readonly revocations: Pick<Revocations, 'isRevoked' | 'cannotTell'>;
   readonly cache: {
     readonly maxAgeMs: Millis;
     readonly maxEntries: number;
@@ -87,7 +87,7 @@ function refuseUnproved(credential: Extract<Credential, { kind: 'none' | 'refuse
 
 /** A remembered decision, unless its session was signed out since. */
 function standing(known: Decision, at: { key: string; cache: DecisionCache; needs: DecisionNeeds }): Decision {
-  if (!isRevoked(known, at.needs)) return known;
+  if (!isRevoked(known, at.needs)) return unlessUntold(known, at.needs);
   at.cache.forget(at.key);
   return REVOKED;
 }
@@ -95,6 +95,13 @@ function standing(known: Decision, at: { key: string; cache: DecisionCache; need
 function isRevoked(decision: Decision, needs: DecisionNeeds): boolean {
   if (decision.kind !== 'allow' || decision.identity.session === undefined) return false;
   return needs.revocations.isRevoked(decision.identity.session);
+}
+
+/** Settings may have sessions refused for as long as nobody knows who was signed out elsewhere. */
+function unlessUntold(decision: Decision, { revocations }: DecisionNeeds): Decision {
+  if (decision.kind !== 'allow' || decision.identity.session === undefined) return decision;
+  const cause = revocations.cannotTell?.();
+  return cause ? { kind: 'unavailable', cause } : decision;
 }
 
 interface Asked {
@@ -111,7 +118,7 @@ async function proveAndJudge(asked: Asked, needs: DecisionNeeds, cache: Decision
   if (isRevoked(decision, needs)) return REVOKED;
   if (decision.kind === 'allow') cache.allow(asked.key, decision);
   else if (decision.kind !== 'unavailable' && !isPassing(authentication)) cache.refuse(asked.key, decision);
-  return decision;
+  return unlessUntold(decision, needs);
 }
 
 async function proveSafely({ credential, address }: Asked, authenticate: Authenticate): Promise<Authentication> {

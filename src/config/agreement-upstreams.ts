@@ -18,7 +18,7 @@ function* checkAuthorization(
 ): Iterable<Mistake> {
   const path = ['upstreams', name, 'upstreamAuthorization'];
   if (way === 'session-token' && session.store === 'cookie') {
-    const hint = 'a cookie has no room for access tokens: set session.store: memory';
+    const hint = 'a cookie has no room for access tokens: set session.store: memory or redis';
     yield { path, expected: 'verified, none or service-app with session.store: cookie', found: way, hint };
   }
   if (way === 'service-app' && serviceApp.clientId === undefined) {

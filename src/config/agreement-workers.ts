@@ -14,6 +14,6 @@ export function* checkWorkers(draft: SettingsDraft): Iterable<Mistake> {
 }
 
 /** Whether sign-outs and renewals are known to all processes. */
-function isShared(_draft: SettingsDraft): boolean {
-  return false;
+function isShared({ session, coordination }: SettingsDraft): boolean {
+  return session.store === 'redis' || coordination === 'redis';
 }

@@ -1,3 +1,4 @@
+import { checkRedis } from './agreement-redis.ts';
 import { checkUpstreams } from './agreement-upstreams.ts';
 import { checkWays } from './agreement-ways.ts';
 import { checkWorkers } from './agreement-workers.ts';
@@ -18,6 +19,7 @@ export function findDisagreements(draft: SettingsDraft): readonly Mistake[] {
     ...checkSignIn(draft),
     ...checkWays(draft),
     ...checkTimes(draft),
+    ...checkRedis(draft),
     ...checkHeaders(draft),
     ...checkUpstreams(draft),
     ...checkRoutes(draft),

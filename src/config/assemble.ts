@@ -1,6 +1,8 @@
 import { resolve } from 'node:path';
+import { assembleRedis } from './assemble-redis.ts';
 import type { Config, Upstream } from './config.ts';
 import type { Settings } from './schema.ts';
+
 import type { Secrets } from './secret-files.ts';
 
 /**
@@ -23,6 +25,9 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       store: session.store,
       maxSessions: session.maxSessions,
     },
+    coordination: session.store === 'redis' ? 'redis' : settings.coordination,
+    revocations: settings.revocations,
+    ...assembleRedis(settings, secrets, folder),
     decisionCache: {
       maxAgeMs: decisionCache.maxAge,
       maxEntries: decisionCache.maxEntries,

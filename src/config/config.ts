@@ -139,10 +139,16 @@ export interface Config {
   readonly session: {
     readonly idleMs: Millis;
     readonly absoluteMs: Millis;
-    readonly store: 'cookie' | 'memory';
+    readonly store: 'cookie' | 'memory' | 'redis';
     /** Sessions that `store: memory` keeps at most. */
     readonly maxSessions: number;
   };
+  /** Who renews a session and hears of sign-outs: this process alone, or all that share a Redis. */
+  readonly coordination: 'process' | 'redis';
+  /** Whether sessions are refused while sign-outs elsewhere cannot be known. */
+  readonly revocations: 'best-effort' | 'required';
+  /** Present where sessions or coordination use it. */
+  readonly redis?: RedisSettings;
   readonly decisionCache: {
     readonly maxAgeMs: Millis;
     readonly maxEntries: number;
@@ -197,6 +203,30 @@ export interface Address {
   readonly host: string;
   /** 0 asks the system for a free one. */
   readonly port: number;
+}
+
+export interface RedisAddress extends Address {
+  readonly isTls: boolean;
+}
+
+export interface RedisSettings {
+  /** The primary itself, or sentinels that know it by a name. */
+  readonly at:
+    | { readonly kind: 'primary'; readonly address: RedisAddress }
+    | { readonly kind: 'sentinel'; readonly name: string; readonly addresses: readonly RedisAddress[] };
+  readonly database: number;
+  readonly username?: string;
+  readonly password?: Secret;
+  readonly sentinelPassword?: Secret;
+  readonly tls: {
+    /** PEM, instead of the system's. */
+    readonly caFile?: string;
+    readonly clientCertificate?: { readonly certFile: string; readonly keyFile: string };
+    readonly serverName?: string;
+  };
+  readonly keyPrefix: string;
+  readonly connectTimeoutMs: Millis;
+  readonly commandTimeoutMs: Millis;
 }
 
 export interface CookieKey {

@@ -17,6 +17,13 @@ const settled: readonly { readonly path: Path; readonly of: (config: Config) => 
     of: ({ server }) => server.limits,
     why: 'connections that are open have the limits that they were opened with',
   },
+  { path: ['coordination'], of: ({ redis }) => redis !== undefined, why: 'what replicas share is found at the start' },
+  {
+    path: ['redis'],
+    of: ({ redis }) => redis && [redis.at, redis.database, redis.keyPrefix],
+    why: 'what replicas share is found at the start; passwords and files of certificates are taken over',
+  },
+  { path: ['revocations'], of: ({ revocations }) => revocations, why: 'what it asks for begins with the process' },
   {
     path: ['session'],
     of: ({ session }) => session,

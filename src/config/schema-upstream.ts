@@ -72,7 +72,7 @@ export function upstreamSection(file: (doc: string, example: string) => ReturnTy
       { default: ['auth-request', 'flyteadmin'], max: identityModes.length },
     ),
     upstreamAuthorization: choice({
-      doc: 'which token goes up: verified, the one that was proved, as it came, and nothing else; none; session-token, in authorization the access token of the browser session or else the proved one (wants session.store: memory); service-app, in authorization that of serviceApp and none of the caller’s. Never any on public routes',
+      doc: 'which token goes up: verified, the one that was proved, as it came, and nothing else; none; session-token, in authorization the access token of the browser session or else the proved one (wants session.store: memory or redis); service-app, in authorization that of serviceApp and none of the caller’s. Never any on public routes',
       default: 'verified',
       of: upstreamAuthorizations,
     }),

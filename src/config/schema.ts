@@ -15,6 +15,7 @@ import {
 } from './rows.ts';
 import { authFields } from './schema-auth.ts';
 import { limits } from './schema-limits.ts';
+import { redisSection } from './schema-redis.ts';
 import { serviceApp } from './schema-service-app.ts';
 import { upstreamSection } from './schema-upstream.ts';
 import { type Draft, named, optional, rows, type Settled, section } from './setting.ts';
@@ -184,9 +185,9 @@ export const schema = section('The settings of flytegate: one file, no environme
       max: '90d',
     }),
     store: choice({
-      doc: 'cookie keeps it sealed with the browser, through restarts; memory in this process, for what does not fit in a cookie',
+      doc: 'cookie keeps it sealed with the browser, through restarts; redis in Redis, for replicas and what does not fit in a cookie; memory in this process',
       default: 'cookie',
-      of: ['cookie', 'memory'],
+      of: ['cookie', 'memory', 'redis'],
     }),
     maxSessions: count({
       doc: 'kept at most by store: memory; one person holds at most 64 of them',
@@ -196,6 +197,17 @@ export const schema = section('The settings of flytegate: one file, no environme
       unit: 'sessions',
     }),
   }),
+  coordination: choice({
+    doc: 'with redis, replicas hear of each other’s sign-outs and renew each session once; process is for one process alone. It is redis in any case with session.store: redis',
+    default: 'process',
+    of: ['process', 'redis'],
+  }),
+  revocations: choice({
+    doc: 'while Redis cannot say who was signed out elsewhere, best-effort believes sessions by what is known here, and required answers unavailable',
+    default: 'best-effort',
+    of: ['best-effort', 'required'],
+  }),
+  redis: redisSection(file),
   decisionCache: section('How long a yes may be reused', {
     maxAge: duration({
       doc: 'in this process; a token revoked elsewhere works for so long',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readAssertionKeys } from './assertion-keys.ts';
 import type { ClientSecret, CookieKey } from './config.ts';
@@ -6,6 +7,7 @@ import type { Mistake, Path } from './mistake.ts';
 import { doFit, faultOfPem, type PemKind } from './pem.ts';
 import type { SettingsDraft } from './schema.ts';
 import { secretNames } from './schema-auth.ts';
+import { redisSecretNames } from './schema-redis.ts';
 import { Secret } from './secret.ts';
 import { readSeen, type Seen, type SeenFiles } from './seen-files.ts';
 
@@ -20,6 +22,8 @@ export interface Secrets {
   readonly assertionKeys: readonly Secret[];
   /** Of the service app; absent where no upstream is sent its token. */
   readonly serviceSecret?: ClientSecret;
+  readonly redisPassword?: Secret;
+  readonly sentinelPassword?: Secret;
   /** All files that were read, or should have been. */
   readonly files: SeenFiles;
   /** Those of them that other rooms read by themselves. */
@@ -54,6 +58,7 @@ export async function readSecrets(
   const cookieKeys = await readCookieKeys(draft, folder, findings);
   const assertionKeys = await readKeysOfAssertions(draft, folder, findings);
   const serviceSecret = await readServiceSecret(draft, folder, findings);
+  const redisPasswords = await readRedisPasswords(draft, folder, findings);
   const pemFiles = await checkPemFiles(draft, folder, findings);
   const secrets = {
     ...(clientSecret && { clientSecret }),
@@ -61,6 +66,7 @@ export async function readSecrets(
     cookieKeys,
     assertionKeys,
     ...(serviceSecret && { serviceSecret }),
+    ...redisPasswords,
     files,
     pemFiles,
   };
@@ -144,6 +150,37 @@ async function readKeysOfAssertions(
   return [];
 }
 
+/** Read only where Redis is used, and each only when it is there: many a Redis has no password. */
+async function readRedisPasswords(
+  draft: SettingsDraft,
+  folder: string,
+  findings: Findings,
+): Promise<Pick<Secrets, 'redisPassword' | 'sentinelPassword'>> {
+  if (draft.session.store !== 'redis' && draft.coordination !== 'redis') return {};
+  const read = async (name: string, isWanted: boolean) => {
+    const hint = 'redis.username has a password: put it alone in the file';
+    const named = inSecretsDir(draft, folder, { path: ['redis', 'username'], name, hint });
+    if (named && (isWanted || existsSync(named.file))) return readPassword(named, findings);
+    // It may come later.
+    if (named) await readSeen(named.file, maxSecretBytes, findings.files);
+    return undefined;
+  };
+  const redisPassword = await read(redisSecretNames.password, draft.redis.username !== undefined);
+  const sentinelPassword = await read(redisSecretNames.sentinelPassword, false);
+  return { ...(redisPassword && { redisPassword }), ...(sentinelPassword && { sentinelPassword }) };
+}
+
+async function readPassword(named: NamedFile, findings: Findings): Promise<Secret | undefined> {
+  const { path, hint } = named;
+  const text = await readFileOf(named, maxSecretBytes, findings);
+  if (text === undefined) return undefined;
+  const secret = text.replace(/\r?\n$/, '');
+  if (secret !== '' && !/\p{Cc}/u.test(secret)) return new Secret(secret);
+  const found = secret === '' ? 'an empty file' : 'several lines or control characters';
+  findings.mistakes.push({ path, expected: 'a file with one line, the password', found, ...(hint && { hint }) });
+  return undefined;
+}
+
 /** The new one and the old one, while the provider changes from one to the other. */
 const maxSecrets = 2;
 
@@ -196,6 +233,7 @@ async function checkPemFiles(draft: SettingsDraft, folder: string, findings: Fin
   const places = [
     { path: ['server', 'tls'], ...draft.server.tls },
     { path: ['auth'], caFile: draft.auth.caFile },
+    { path: ['redis', 'tls'], ...draft.redis.tls },
     ...Object.entries(draft.upstreams).map(([name, { caFile, certFile, keyFile }]) => ({
       ...{ path: ['upstreams', name], caFile, certFile, keyFile },
     })),
@@ -236,7 +274,7 @@ function inSecretsDir(
   const { path, name, hint } = secret;
   if (!draft.secretsDir || !name) return undefined;
   // Only a name of our own is surely no secret.
-  const isOurs = Object.values(secretNames).some((known) => known === name);
+  const isOurs = [...Object.values(secretNames), ...Object.values(redisSecretNames)].some((known) => known === name);
   return {
     path,
     hint,

@@ -24,6 +24,14 @@ export interface UpstreamState {
   readonly inFlight: number;
 }
 
+/** How Redis is, at one moment. */
+export interface RedisState {
+  /** Whether each connection stands. */
+  readonly up: Readonly<Record<string, boolean>>;
+  /** Whether sign-outs elsewhere are known here. */
+  readonly isCurrent: boolean;
+}
+
 /** What is counted. */
 export interface Metrics {
   request(outcome: RequestOutcome): void;
@@ -35,6 +43,10 @@ export interface Metrics {
   apiKey(outcome: 'exchanged' | 'refused' | 'limited' | 'unavailable'): void;
   /** The same of opaque tokens. */
   introspection(outcome: 'active' | 'refused' | 'limited' | 'unavailable'): void;
+  /** Questions to Redis that got no answer, and attempts to connect that failed. */
+  redisFailure(kind: 'connect' | 'down' | 'full' | 'timeout' | 'lost' | 'refused'): void;
+  /** How Redis is gets read whenever the page is. */
+  watchRedis(read: () => RedisState): void;
   /** Time from sending a request to the head of its answer. @param tookMs milliseconds */
   upstream(name: string, outcome: 'answered' | 'failed', tookMs: number): void;
   /** How an upstream is gets read whenever the page is, until it is over. Of several by one name the sum is told. */
@@ -100,14 +112,12 @@ export function createMetrics(): OwnMetrics {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
-  const reloads = new Counter({
-    name: 'flytegate_config_reloads_total',
-    help: 'Settings that were read again, by what became of them',
-    labelNames: ['outcome'],
-    registers: [registry],
-    // All processes of one gateway take over the same.
-    aggregator: 'max',
-  });
+  const redisFailures = createTally(
+    registry,
+    'flytegate_redis_failures_total',
+    'Questions to Redis without an answer, and failed attempts to connect',
+    'kind',
+  );
   const watchUpstream = createWatch(registry);
   const stopMeasuring = measureProcess(registry);
   return {
@@ -119,10 +129,11 @@ export function createMetrics(): OwnMetrics {
     apiKey: apiKeys,
     introspection: introspections,
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
+    redisFailure: redisFailures,
+    watchRedis: (read) => watchRedis(registry, read),
     watchUpstream,
     figures: () => registry.getMetricsAsJSON(),
-    reload: (outcome) => reloads.inc({ outcome }),
-    settings: createSettingsGauges(registry),
+    ...createSettingsMetrics(registry),
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
   };
@@ -146,9 +157,17 @@ function createTally(registry: Registry, name: string, help: string, label: stri
   };
 }
 
-/** Which settings are in force: the digest is the same in all processes that have the same. */
-function createSettingsGauges(registry: Registry): OwnMetrics['settings'] {
+/** What became of new settings, and which are in force: the digest is the same in all processes that have the same. */
+function createSettingsMetrics(registry: Registry): Pick<OwnMetrics, 'reload' | 'settings'> {
   const registers = [registry];
+  const reloads = new Counter({
+    name: 'flytegate_config_reloads_total',
+    help: 'Settings that were read again, by what became of them',
+    labelNames: ['outcome'],
+    registers,
+    // All processes of one gateway take over the same.
+    aggregator: 'max',
+  });
   const info = new Gauge({
     name: 'flytegate_config_info',
     help: 'Digest of the settings in force',
@@ -162,11 +181,37 @@ function createSettingsGauges(registry: Registry): OwnMetrics['settings'] {
     registers,
     aggregator: 'max',
   });
-  return (digest, at) => {
-    info.reset();
-    info.set({ digest }, 1);
-    since.set(at / 1000);
+  return {
+    reload: (outcome) => reloads.inc({ outcome }),
+    settings: (digest, at) => {
+      info.reset();
+      info.set({ digest }, 1);
+      since.set(at / 1000);
+    },
   };
+}
+
+/** Gauges that are there only where Redis is used. */
+function watchRedis(registry: Registry, read: () => RedisState): void {
+  new Gauge({
+    name: 'flytegate_redis_up',
+    help: 'Whether a connection to Redis stands (1) or questions fail at once (0)',
+    labelNames: ['connection'],
+    registers: [registry],
+    aggregator: 'min',
+    collect() {
+      for (const [connection, isUp] of Object.entries(read().up)) this.set({ connection }, isUp ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'flytegate_revocations_current',
+    help: 'Whether sign-outs made elsewhere are known here (1), or sessions are believed without (0)',
+    registers: [registry],
+    aggregator: 'min',
+    collect() {
+      this.set(read().isCurrent ? 1 : 0);
+    },
+  });
 }
 
 /** Gauges of upstreams: what they say is asked when the page is read. */

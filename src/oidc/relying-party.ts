@@ -22,7 +22,7 @@ export interface RelyingParty {
   login(request: OidcRequest): Promise<Outcome>;
   callback(request: OidcRequest): Promise<Outcome>;
   logout(request: OidcRequest): Promise<Outcome>;
-  /** Waits for what is still being said to the provider. Never throws. */
+  /** Waits for what is still being said to the provider, renewals too. Never throws. */
   settled(): Promise<void>;
 }
 
@@ -30,7 +30,7 @@ export interface RelyingPartyNeeds {
   readonly config: Config;
   readonly client: Client;
   /** Both outlive the settings. */
-  readonly renewer: Pick<Renewer, 'latest'>;
+  readonly renewer: Pick<Renewer, 'latest' | 'settled'>;
   readonly loop: SignInLoop;
   readonly store: SessionStore;
   readonly revocations: Revocations;
@@ -71,6 +71,8 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
     login: createLogin({ ...common, ...idp, clientId, scopes, states }),
     callback: createCallback({ ...common, claims, keepsAccessToken, states, seal, sameSite: needs.sameSite, loop }),
     logout,
-    settled,
+    settled: async () => {
+      await Promise.all([settled(), renewer.settled()]);
+    },
   };
 }

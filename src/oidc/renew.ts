@@ -5,6 +5,7 @@ import type { Metrics } from '../observe/metrics.ts';
 import { handleOf } from '../session/marks.ts';
 import type { PersonClaims, Session } from '../session/session.ts';
 import type { Client, Tokens } from './client.ts';
+import type { Coordination } from './coordination.ts';
 import { followClaims } from './followed-claims.ts';
 import { createLineages, type Lineage, type Lineages, type Renewal } from './lineage.ts';
 import { sessionTimes } from './session-times.ts';
@@ -18,12 +19,16 @@ export interface Renewer {
    * session gets the result of then: a refresh token is never used a second time. Never throws.
    */
   renew(session: Session): Promise<Renewal>;
-  /** The newest form of a session that this process knows, after a renewal under way. Never throws. */
+  /** The newest form of a session that is known here or to other replicas, after a renewal under way here. Never throws. */
   latest(session: Session): Promise<Session>;
+  /** Waits for renewals under way: what they bring must not be lost with the process. Never throws. */
+  settled(): Promise<void>;
 }
 
 export interface RenewNeeds {
   readonly client: Client;
+  /** With whom sessions are shared. */
+  readonly coordination: Coordination;
   /** Further claims to keep. */
   readonly claims: readonly string[];
   readonly now: Clock;
@@ -38,6 +43,7 @@ const refusedMs: Millis = 60_000;
 export function createRenew(needs: RenewNeeds): Renewer {
   const lineages = createLineages(needs);
   const outage = createOutage(needs.now);
+  const flights = new Set<Promise<Renewal>>();
   return {
     renew: async (session) => {
       if (session.refreshToken === undefined) return failure('the session has no refresh token');
@@ -48,13 +54,18 @@ export function createRenew(needs: RenewNeeds): Renewer {
       if (!lineage) return { kind: 'refused' };
       const known = atHand(lineage, session, needs.now()) ?? lineage.flight ?? outage.answer();
       if (known) return seenLike(await known, session);
-      lineage.flight = fly(lineage, { ...needs, lineages, outage });
-      return seenLike(await lineage.flight, session);
+      const flight = fly(lineage, { ...needs, lineages, outage });
+      lineage.flight = flight;
+      flights.add(flight);
+      return seenLike(await flight.finally(() => flights.delete(flight)), session);
     },
     latest: async (session) => {
       const lineage = lineages.find(session);
       await lineage?.flight;
-      return lineage?.latest ?? session;
+      return needs.coordination.newest(lineage?.latest ?? session);
+    },
+    settled: async () => {
+      await Promise.all(flights);
     },
   };
 }
@@ -74,14 +85,18 @@ function atHand(lineage: Lineage, session: Session, now: Millis): Renewal | unde
 type Flying = RenewNeeds & { readonly lineages: Lineages; readonly outage: Outage };
 
 async function fly(lineage: Lineage, needs: Flying): Promise<Renewal> {
-  const renewal = await ask(lineage.latest, needs);
+  let isOurs = false;
+  const renewal = await needs.coordination.once(lineage.latest, () => {
+    isOurs = true;
+    return ask(lineage.latest, needs);
+  });
   const session = handleOf(lineage.latest.id);
   lineage.failures = renewal.kind === 'failed' ? lineage.failures + 1 : 0;
   delete lineage.pause;
   switch (renewal.kind) {
     case 'renewed':
       lineage.latest = renewal.session;
-      needs.log.debug('renewal.finished', { session });
+      needs.log.debug(isOurs ? 'renewal.finished' : 'renewal.learned', { session });
       break;
     case 'refused':
       lineage.pause = { until: needs.now() + refusedMs, answer: renewal };
@@ -92,9 +107,11 @@ async function fly(lineage: Lineage, needs: Flying): Promise<Renewal> {
       needs.log.warn('renewal.failed', { session, cause: renewal.cause });
   }
   // No answer at all is everybody's business; an answer of no use may be about this session only.
-  needs.outage.note(renewal.kind === 'failed' && renewal.cause.code !== 'renewal_failed' ? renewal : undefined);
+  if (isOurs) {
+    needs.outage.note(renewal.kind === 'failed' && renewal.cause.code !== 'renewal_failed' ? renewal : undefined);
+    needs.metrics.renewal(renewal.kind);
+  }
   needs.lineages.remember(lineage);
-  needs.metrics.renewal(renewal.kind);
   delete lineage.flight;
   return renewal;
 }

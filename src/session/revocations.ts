@@ -1,4 +1,5 @@
 import type { Clock, Millis } from '../config/units.ts';
+import type { Failure } from '../failure.ts';
 import type { SessionMarks } from './marks.ts';
 
 /** Which sessions a sign-out ends. */
@@ -27,6 +28,8 @@ export interface Revocations {
    */
   revoke(revocation: Revocation): Promise<void>;
   isRevoked(session: SessionMarks): boolean;
+  /** Why nobody knows whether a session was signed out elsewhere, where that is to refuse sessions. */
+  cannotTell?(): Failure | undefined;
   /**
    * Tells of each revocation once it is in force here, wherever it was made.
    *
@@ -34,6 +37,12 @@ export interface Revocations {
    * @returns ends the telling
    */
   subscribe(listener: (revocation: Revocation) => void): () => void;
+}
+
+/** Revocations that can be told one by one. */
+export interface KnownRevocations extends Revocations {
+  /** All that are in force. */
+  known(): Iterable<Revocation>;
 }
 
 /**
@@ -46,7 +55,7 @@ export function createRevocations(needs: {
   now: Clock;
   max: number;
   onEvict: (revocation: Revocation) => void;
-}): Revocations {
+}): KnownRevocations {
   const lists = {
     session: createList(needs),
     'provider-session': createList(needs),
@@ -66,6 +75,7 @@ export function createRevocations(needs: {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    known: () => Object.values(lists).flatMap((list) => list.all()),
   };
 }
 
@@ -107,6 +117,7 @@ interface List {
   has(key: string): boolean;
   get(key: string): Revocation | undefined;
   isEmpty(): boolean;
+  all(): readonly Revocation[];
 }
 
 // A Map keeps the order in which its keys came; a cache with room set aside for half a million would take 20 MB empty.
@@ -145,5 +156,6 @@ function createList({ now, max, onEvict }: Parameters<typeof createRevocations>[
     has: (key) => inForce(key) !== undefined,
     get: inForce,
     isEmpty: () => list.size === 0,
+    all: () => [...list.values()].filter(({ until }) => now() <= until),
   };
 }

@@ -4,9 +4,18 @@ import type { CookieKey } from '../config/config.ts';
 import { decodeBase64url } from './base64url.ts';
 
 /** What a sealed value is for. Every purpose has keys of its own: a value of one purpose never opens as another. */
-export type Purpose = 'session' | 'login-state' | 'login-cookie' | 'logout-state' | 'id-token';
+export type Purpose =
+  | 'session'
+  | 'login-state'
+  | 'login-cookie'
+  | 'logout-state'
+  | 'id-token'
+  // In Redis: what sessions are listed by, sign-outs, and renewed sessions on their way to other replicas.
+  | 'session-index'
+  | 'revocation'
+  | 'renewal';
 
-/** Hides and authenticates small values that a browser keeps for the gateway. */
+/** Hides and authenticates values that a browser or a database keeps for the gateway. */
 export interface Seal {
   /** Seals a JSON object with the first key. The result has only characters that a cookie and a query may carry. */
   seal(purpose: Purpose, payload: object): Promise<string>;
@@ -20,6 +29,9 @@ export interface Seal {
 
 /** Longer values are refused before any work is done on them; browsers keep at most 4 KiB in a cookie. */
 export const MAX_SEALED_LENGTH = 8192;
+
+/** The same of what no browser keeps: a session as large as a store takes. */
+const MAX_KEPT_LENGTH = 1_048_576;
 
 /** The layout of payloads; a later layout gets a later number. */
 const VERSION = 1;
@@ -41,7 +53,8 @@ export function createSeal(keys: readonly CookieKey[]): Seal {
   };
   return {
     seal: (purpose, payload) => sealWith(ringOf(purpose)[0], payload),
-    open: (purpose, sealed) => openWith(ringOf(purpose), sealed),
+    open: (purpose, sealed) =>
+      openWith(ringOf(purpose), sealed, purpose === 'renewal' ? MAX_KEPT_LENGTH : MAX_SEALED_LENGTH),
   };
 }
 
@@ -71,8 +84,8 @@ async function sealWith(key: SealKey | undefined, payload: object): Promise<stri
   return new CompactEncrypt(text).setProtectedHeader(key.header).encrypt(await key.key);
 }
 
-async function openWith(ring: Ring, sealed: string): Promise<Record<string, unknown> | undefined> {
-  if (sealed.length > MAX_SEALED_LENGTH) return undefined;
+async function openWith(ring: Ring, sealed: string, max: number): Promise<Record<string, unknown> | undefined> {
+  if (sealed.length > max) return undefined;
   // The header is compared, not parsed: nothing that a stranger writes into one (crit, zip, another alg) is ever read.
   const key = ring.find((candidate) => sealed.startsWith(candidate.prefix));
   if (!key) return undefined;

@@ -167,6 +167,34 @@ describe('a sign-out', () => {
   });
 });
 
+describe('sign-outs elsewhere that nobody can tell of, where that is to refuse sessions', () => {
+  const setUpUntold = (identity: Identity) => {
+    const cause = new Failure('store_unreachable', 'down');
+    let isTold = true;
+    const revocations = { isRevoked: () => false, cannotTell: () => (isTold ? undefined : cause) };
+    const tell = (told: boolean) => {
+      isTold = told;
+    };
+    return { ...setUp(() => proven(identity), { revocations }), tell, cause };
+  };
+
+  it('make remembered and new allows of sessions unavailable, until they are told again', async () => {
+    const { decide, tell, asked, cause } = setUpUntold(person());
+    await decide(cookie('a'));
+    tell(false);
+    for (const value of ['a', 'b']) assert.deepEqual(await decide(cookie(value)), { kind: 'unavailable', cause });
+    tell(true);
+    for (const value of ['a', 'b']) assert.equal((await decide(cookie(value))).kind, 'allow');
+    assert.equal(asked.length, 2);
+  });
+
+  it('do not touch bearer tokens', async () => {
+    const { decide, tell } = setUpUntold(app());
+    tell(false);
+    for (let n = 0; n < 2; n++) assert.equal((await decide(bearer('a'))).kind, 'allow');
+  });
+});
+
 describe('a look-up', () => {
   it('is shared by all who come with the credential meanwhile', async () => {
     const { promise, resolve } = Promise.withResolvers<Authentication>();

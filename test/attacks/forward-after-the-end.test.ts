@@ -45,6 +45,8 @@ describe('once the connections to upstreams have ended, no more are opened', { t
           renewal: ignore,
           upstream: ignore,
           watchUpstream: ignore,
+          redisFailure: ignore,
+          watchRedis: ignore,
           apiKey: ignore,
           introspection: ignore,
           page: () => Promise.resolve({ contentType: '', body: '' }),

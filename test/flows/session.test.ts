@@ -2,19 +2,20 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { before, describe, it } from 'node:test';
+import { redisProgram, startRedis } from '../fakes/redis-server.ts';
 import type { Answer } from './ask.ts';
-import { type FakeRig, startFakeRig } from './rig.ts';
+import { endLater, type FakeRig, startFakeRig } from './rig.ts';
 
 const minuteMs = 60_000;
 
 /** The access tokens of these suites live five minutes, so they are due for renewal after four and a half. */
 const dueMs = 4.6 * minuteMs;
 
-for (const store of ['cookie', 'memory'] as const) {
-  describe(`a session (store: ${store})`, () => {
+for (const store of ['cookie', 'memory', 'redis'] as const) {
+  describe(`a session (store: ${store})`, { skip: store === 'redis' && redisProgram.skip }, () => {
     let rig: FakeRig;
     before(async () => {
-      rig = await startFakeRig({ settings: { 'session.store': store } });
+      rig = await startFakeRig({ settings: { 'session.store': store, ...(await placeOf(store)) } });
     });
     const get = (path: string, cookie: string) => rig.ask(path, { fields: { cookie } });
 
@@ -182,4 +183,12 @@ function renewed(answer: Answer): string | undefined {
 function assertSignedOut(answer: Answer): void {
   assert.equal(answer.status, 401);
   assert.match(answer.all('set-cookie').join(), /__Host-flytegate=;.*Max-Age=0/, 'and the browser forgets it');
+}
+
+/** The settings of a store that lives elsewhere. */
+async function placeOf(store: 'cookie' | 'memory' | 'redis'): Promise<Record<string, unknown>> {
+  if (store !== 'redis') return {};
+  const redis = await startRedis();
+  endLater(redis.stop);
+  return { 'redis.url': redis.url };
 }

@@ -87,6 +87,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     apiKey: () => undefined,
     introspection: () => undefined,
     upstream: (_name, outcome) => measured.push(outcome),
+    redisFailure: () => undefined,
+    watchRedis: () => undefined,
     watchUpstream: (_name, read) => {
       state = read;
     },

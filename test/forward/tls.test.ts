@@ -175,6 +175,8 @@ describe('an upstream over TLS', () => {
     const metrics = {
       upstream: nothing,
       watchUpstream: nothing,
+      redisFailure: nothing,
+      watchRedis: nothing,
       request: nothing,
       decision: nothing,
       signIn: nothing,

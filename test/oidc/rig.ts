@@ -5,6 +5,7 @@ import type { Facts, Log } from '../../src/observe/log.ts';
 import type { Metrics } from '../../src/observe/metrics.ts';
 import { createCallback } from '../../src/oidc/callback.ts';
 import { type Client, createClient } from '../../src/oidc/client.ts';
+import { alone, type Coordination } from '../../src/oidc/coordination.ts';
 import { createFindSession } from '../../src/oidc/find-session.ts';
 import { createLogin } from '../../src/oidc/login.ts';
 import { createLoginStates } from '../../src/oidc/login-state.ts';
@@ -42,6 +43,8 @@ export interface RigOptions {
   readonly redirectUrl?: string;
   readonly issuerUrl?: string;
   readonly timeoutMs?: Millis;
+  /** Alone unless said otherwise. */
+  readonly coordination?: Coordination;
   /** Added to the system's clock. */
   readonly aheadMs?: Millis;
 }
@@ -98,7 +101,7 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const findSession = createFindSession({ store, revocations, cookies, limits, now });
   const states = createLoginStates({ seal, cookies, now });
   const loop = createSignInLoop({ now });
-  const renewer = createRenew({ client, claims, now, log, metrics });
+  const renewer = createRenew({ client, coordination: options.coordination ?? alone, claims, now, log, metrics });
   const shared = { client, places, findSession, store, seal, cookies, limits, now, log, metrics };
   const idp = options.idpQueryParameter === undefined ? {} : { idpQueryParameter: options.idpQueryParameter };
   return {
@@ -200,6 +203,8 @@ export function createTestMetrics(): Metrics {
     introspection: nothing,
     upstream: nothing,
     watchUpstream: nothing,
+    redisFailure: nothing,
+    watchRedis: nothing,
     page: async () => ({ contentType: 'text/plain', body: '' }),
   };
 }

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock, Millis } from '../config/units.ts';
+import type { Redis } from '../redis/redis.ts';
+import type { Revocation } from './revocations.ts';
+import type { Seal } from './seal.ts';
+
+/** Revocations in Redis in the order in which they came, as one replica reads them. All throw {Failure} `store_unreachable`. */
+export interface RevocationStream {
+  /** Adds at the end; all replicas read it there. */
+  add(revocations: readonly Revocation[]): Promise<void>;
+  /**
+   * Reads on, a thousand at most.
+   *
+   * @param blockMs how long to wait for a first one where there is none; 0 for not at all
+   * @returns `isLast` when there was no more at that moment
+   */
+  read(blockMs: Millis): Promise<{ readonly revocations: readonly Revocation[]; readonly isLast: boolean }>;
+  /** Reads from the beginning again. */
+  rewind(): void;
+  /** Whether the stream is another one than it was, or lacks what was read last. Told once. */
+  hasLost(): Promise<boolean>;
+}
+
+export interface RevocationStreamNeeds {
+  /** To add. */
+  readonly commands: Redis;
+  /** To read, which waits. */
+  readonly listener: Redis;
+  readonly seal: Seal;
+  /** Entries that are older are of no interest any more. */
+  readonly absoluteMs: Millis;
+  readonly now: Clock;
+}
+
+/** In one answer. */
+const PAGE = 1000;
+/** In one command. */
+const BATCH = 200;
+/** Ids of entries are made by Redis's clock: as far as that may be from ours. */
+const SLACK_MS: Millis = 3_600_000;
+const BEGINNING = '0-0';
+
+/**
+ * KEYS: stream, epoch. ARGV: id that older entries may go by, ttl, an epoch if there is none, then until and sealed revocation
+ * of each. The epoch is a name for the stream as it grew up: one that was emptied gets another.
+ */
+const ADD = `
+if not redis.call('GET', KEYS[2]) then redis.call('SET', KEYS[2], ARGV[3]) end
+for at = 4, #ARGV, 2 do
+  redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[1], '*', 'u', ARGV[at], 'r', ARGV[at + 1])
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return 1`;
+
+/** KEYS: stream, epoch. ARGV: the last id read, ttl, an epoch if there is none. Answers with the epoch, and 1 if that id is there. */
+const STATE = `
+local epoch = redis.call('GET', KEYS[2])
+if not epoch then
+  epoch = ARGV[3]
+  redis.call('SET', KEYS[2], epoch)
+end
+redis.call('PEXPIRE', KEYS[2], ARGV[2])
+return {epoch, #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])}`;
+
+export function createRevocationStream(needs: RevocationStreamNeeds): RevocationStream {
+  const { commands, listener, seal, absoluteMs, now } = needs;
+  const ttl = String(absoluteMs + SLACK_MS);
+  const newEpoch = randomUUID();
+  let last = BEGINNING;
+  let epoch: string | undefined;
+  const keys = () => ['2', commands.key('revocations'), commands.key('revocations', 'epoch')];
+  return {
+    add: async (revocations) => {
+      for (let at = 0; at < revocations.length; at += BATCH) {
+        const batch = revocations
+          .slice(at, at + BATCH)
+          .map(async (one) => [String(one.until), await sealOne(one, seal)]);
+        const oldest = `${Math.max(0, Math.floor(now() - absoluteMs - SLACK_MS))}-0`;
+        const entries = (await Promise.all(batch)).flat();
+        await commands.send(['EVAL', ADD, ...keys(), oldest, ttl, newEpoch, ...entries]);
+      }
+    },
+    read: async (blockMs) => {
+      const block = blockMs > 0 ? ['BLOCK', String(blockMs)] : [];
+      const from = ['STREAMS', commands.key('revocations'), last];
+      const entries = entriesIn(await listener.send(['XREAD', 'COUNT', String(PAGE), ...block, ...from], { blockMs }));
+      const alive = entries.filter(({ until }) => until > now());
+      const opened = await Promise.all(alive.map(({ sealed }) => openOne(sealed, seal)));
+      last = entries.at(-1)?.id ?? last;
+      return { revocations: opened.filter((one) => one !== undefined), isLast: entries.length < PAGE };
+    },
+    rewind: () => {
+      last = BEGINNING;
+    },
+    hasLost: async () => {
+      const reply = await listener.send(['EVAL', STATE, ...keys(), last, ttl, newEpoch]);
+      const [current, found] = Array.isArray(reply) ? reply : [];
+      const isSame = (epoch ?? current) === current && (last === BEGINNING || found === 1);
+      epoch = String(current);
+      return !isSame;
+    },
+  };
+}
+
+function sealOne(revocation: Revocation, seal: Seal): Promise<string> {
+  return seal.seal('revocation', revocation);
+}
+
+async function openOne(sealed: string, seal: Seal): Promise<Revocation | undefined> {
+  return shape.safeParse(await seal.open('revocation', sealed)).data;
+}
+
+const text = z.string().min(1);
+const shape = z.object({
+  of: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('session'), handle: text }),
+    z.object({ kind: z.literal('provider-session'), issuer: text, sid: text }),
+    z.object({ kind: z.literal('person'), issuer: text, subject: text }),
+  ]),
+  at: z.number(),
+  until: z.number(),
+});
+
+/** The answer of XREAD for one stream: nothing, or its name and entries of an id and fields in a row. */
+const reply = z
+  .tuple([z.tuple([z.string(), z.array(z.tuple([z.string(), z.array(z.string())]))])])
+  .transform(([[, entries]]) => entries);
+
+function entriesIn(answer: unknown): readonly { id: string; until: Millis; sealed: string }[] {
+  return (reply.safeParse(answer).data ?? []).map(([id, fields]) => {
+    const fieldOf = (name: string) => fields[fields.indexOf(name) + 1] ?? '';
+    return { id, until: Number(fieldOf('u')), sealed: fieldOf('r') };
+  });
+}

@@ -1,0 +1,110 @@
+import type { Config, RedisSettings } from './config/config.ts';
+import type { Clock } from './config/units.ts';
+import { Failure } from './failure.ts';
+import type { Log } from './observe/log.ts';
+import type { Metrics } from './observe/metrics.ts';
+import { alone, type Coordination } from './oidc/coordination.ts';
+import { createRedisCoordination } from './oidc/redis-coordination.ts';
+import { createRedis, type Redis } from './redis/redis.ts';
+import { createCookieStore } from './session/cookie-store.ts';
+import { createMemoryStore } from './session/memory-store.ts';
+import { createRedisRevocations } from './session/redis-revocations.ts';
+import { createRedisStore } from './session/redis-store.ts';
+import { createRevocations, type KnownRevocations, type Revocations } from './session/revocations.ts';
+import type { Seal } from './session/seal.ts';
+import type { SessionStore } from './session/store.ts';
+
+/** What outlives a request, and where the settings say so is shared by all replicas. */
+export interface SharedState {
+  readonly store: SessionStore;
+  readonly revocations: Revocations;
+  readonly coordination: Coordination;
+  /** Begins to connect. Resolves when a first attempt has ended, well or not; further ones go on behind it. Never rejects. */
+  start(): Promise<void>;
+  close(): void;
+  /** What does not work, for `/readyz`. */
+  missing(): readonly string[];
+}
+
+export interface SharedStateNeeds {
+  readonly config: Config;
+  /** Of Redis, as they are now: its password may change. */
+  readonly redis: () => RedisSettings | undefined;
+  readonly seal: Seal;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly now: Clock;
+}
+
+/** Revocations kept at most: sign-outs within the lifetime of a session. About 200 bytes each. */
+const MAX_REVOCATIONS = 500_000;
+
+/** Sessions, sign-outs and renewals, as the settings have them kept. Nothing is opened yet. */
+export function createSharedState(needs: SharedStateNeeds): SharedState {
+  const { config, log, now } = needs;
+  const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
+  const local = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
+  const { redis: settings } = config;
+  if (!settings)
+    return {
+      store: createStore(needs, undefined),
+      revocations: local,
+      coordination: alone,
+      start: async () => {},
+      close: () => {},
+      missing: () => [],
+    };
+  return createReplicated(needs, settings, local);
+}
+
+/** The same where there is a Redis: sign-outs are everybody's. */
+function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, local: KnownRevocations): SharedState {
+  const { config, metrics } = needs;
+  const connect = (role: 'commands' | 'listener') =>
+    createRedis({ ...needs, settings: () => needs.redis() ?? settings, role });
+  const [redis, listener] = [connect('commands'), connect('listener')];
+  const { absoluteMs } = config.session;
+  const shared = createRedisRevocations({ ...needs, local, commands: redis, listener, absoluteMs });
+  const cannotTell = () => (shared.isCurrent() ? undefined : UNKNOWN);
+  metrics.watchRedis(() => ({
+    up: { commands: redis.state.isUp, listener: listener.state.isUp },
+    isCurrent: shared.isCurrent(),
+  }));
+  return {
+    store: createStore(needs, redis),
+    revocations: config.revocations === 'required' ? { ...shared, cannotTell } : shared,
+    coordination: createRedisCoordination({ ...needs, redis, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS }),
+    start: async () => {
+      await Promise.all([redis.start(), shared.start()]);
+    },
+    close: () => {
+      shared.close();
+      redis.close();
+    },
+    missing: () => [...(redis.state.isUp ? [] : ['redis']), ...(shared.isCurrent() ? [] : ['sign-outs elsewhere'])],
+  };
+}
+
+/** Between the last moment at which a provider may answer and the first at which somebody else may ask. */
+const LEASE_MARGIN_MS = 2000;
+
+const UNKNOWN = new Failure('store_unreachable', 'nobody knows who was signed out elsewhere: revocations are required');
+
+function createStore({ config, seal, log, now }: SharedStateNeeds, redis: Redis | undefined): SessionStore {
+  const { store, maxSessions, idleMs } = config.session;
+  switch (store) {
+    case 'cookie':
+      return createCookieStore({ seal });
+    case 'memory':
+      return createMemoryStore({
+        seal,
+        now,
+        max: maxSessions,
+        idleMs,
+        onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
+      });
+    case 'redis':
+      if (!redis) throw new Failure('config_invalid', 'session.store: redis without a Redis');
+      return createRedisStore({ redis, seal, limits: config.session, now, log });
+  }
+}
