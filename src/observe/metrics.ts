@@ -100,14 +100,6 @@ export function createMetrics(): OwnMetrics {
     buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
     registers: [registry],
   });
-  const reloads = new Counter({
-    name: 'flytegate_config_reloads_total',
-    help: 'Settings that were read again, by what became of them',
-    labelNames: ['outcome'],
-    registers: [registry],
-    // All processes of one gateway take over the same.
-    aggregator: 'max',
-  });
   const watchUpstream = createWatch(registry);
   const stopMeasuring = measureProcess(registry);
   return {
@@ -121,8 +113,7 @@ export function createMetrics(): OwnMetrics {
     upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
     watchUpstream,
     figures: () => registry.getMetricsAsJSON(),
-    reload: (outcome) => reloads.inc({ outcome }),
-    settings: createSettingsGauges(registry),
+    ...createSettingsMetrics(registry),
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
     stop: stopMeasuring,
   };
@@ -146,9 +137,17 @@ function createTally(registry: Registry, name: string, help: string, label: stri
   };
 }
 
-/** Which settings are in force: the digest is the same in all processes that have the same. */
-function createSettingsGauges(registry: Registry): OwnMetrics['settings'] {
+/** What became of new settings, and which are in force: the digest is the same in all processes that have the same. */
+function createSettingsMetrics(registry: Registry): Pick<OwnMetrics, 'reload' | 'settings'> {
   const registers = [registry];
+  const reloads = new Counter({
+    name: 'flytegate_config_reloads_total',
+    help: 'Settings that were read again, by what became of them',
+    labelNames: ['outcome'],
+    registers,
+    // All processes of one gateway take over the same.
+    aggregator: 'max',
+  });
   const info = new Gauge({
     name: 'flytegate_config_info',
     help: 'Digest of the settings in force',
@@ -162,10 +161,13 @@ function createSettingsGauges(registry: Registry): OwnMetrics['settings'] {
     registers,
     aggregator: 'max',
   });
-  return (digest, at) => {
-    info.reset();
-    info.set({ digest }, 1);
-    since.set(at / 1000);
+  return {
+    reload: (outcome) => reloads.inc({ outcome }),
+    settings: (digest, at) => {
+      info.reset();
+      info.set({ digest }, 1);
+      since.set(at / 1000);
+    },
   };
 }
 
