@@ -7,13 +7,13 @@ import { createIdentityHeaders, createIsIdentityHeader } from './access/identity
 import { bytesBesideIdentity, createTell } from './access/tell.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
-import { createAuthenticateSession } from './authenticate/session-authenticate.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { createEndpoints } from './endpoints.ts';
 import { Failure } from './failure.ts';
 import { createUserInfo } from './flyte/user-info.ts';
 import { createForward } from './forward/forward.ts';
+import { createUnderWay } from './forward/under-way.ts';
 import { createHandle } from './handle.ts';
 import { createAdminServer } from './observe/admin.ts';
 import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
@@ -25,6 +25,7 @@ import { createOutbound } from './oidc/outbound.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
 import { createRelyingParty } from './oidc/relying-party.ts';
 import { createServiceToken } from './oidc/service-token.ts';
+import { createProveSession } from './prove-session.ts';
 import { createRoutes } from './routing/routes.ts';
 import { createListener } from './server/listen.ts';
 import { createClientOf, createOrigins } from './server/origin.ts';
@@ -162,9 +163,11 @@ function createSignIn(shared: Shared) {
   const cookies = createCookies({ sameSite, secure, ...(domain !== undefined && { domain }) });
   const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
   const revocations = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
+  const underWay = createUnderWay({ isRevoked: revocations.isRevoked, now, log });
+  revocations.subscribe(underWay.revoked);
   const seal = createSeal(config.cookieKeys);
   const store = createStore(shared, seal);
-  const kept = { provider, outbound, store, revocations, cookies };
+  const kept = { provider, outbound, store, revocations, cookies, underWay };
   const relyingParty = createRelyingParty({ ...shared, ...kept, seal, sameSite });
   const { serviceApp: app } = config;
   const serviceToken = app && createServiceToken({ app, provider: authorizationServer, outbound, now, log });
@@ -214,19 +217,11 @@ function createStore({ config, now, log }: Shared, seal: ReturnType<typeof creat
 
 function createDecider(shared: Shared, signIn: SignIn): Decisions {
   const { config, log, metrics, now } = shared;
-  const { revocations, store, relyingParty } = signIn;
+  const { revocations } = signIn;
   const identity = { trustUnverifiedEmail: config.auth.trustUnverifiedEmail, claims: config.identityHeaders.claims };
-  const limits = config.session;
-  const { renew } = relyingParty;
-  const proveSession = createAuthenticateSession({ store, revocations, renew, limits, identity, log, now });
   const authenticate = createAuthenticate({
     token: createWaysIn({ ...shared, ...signIn }),
-    session: async (cookie) => {
-      const proof = await proveSession(cookie);
-      const session = proof.kind === 'proven' ? proof.identity.session : undefined;
-      if (session) relyingParty.seen(session);
-      return proof;
-    },
+    session: createProveSession({ ...shared, ...signIn, limits: config.session, identity }),
   });
   const cache = { ...config.decisionCache, besideEach: bytesBesideIdentity(config.upstreams) };
   const issuerScopes = new Map(
@@ -238,7 +233,7 @@ function createDecider(shared: Shared, signIn: SignIn): Decisions {
 /** The path of a request, from the handler to the upstreams. */
 function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
   const { config, log, metrics } = shared;
-  const { cookies } = signIn;
+  const { cookies, underWay } = signIn;
   const { grpcAuthorizationHeader, httpAuthorizationHeader, authorizedUris } = config.auth;
   const { claims, strip } = config.identityHeaders;
   // flyteadmin has one name for gRPC and one for all else, nearly always the same: a credential counts under either.
@@ -250,6 +245,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     isOurCookie: cookies.isOurs,
     flyteHeaders,
     limits: config.server.limits,
+    underWay,
     log,
     metrics,
   });
@@ -291,6 +287,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     findRoute: createRoutes(config.routes),
     forward: forward.forward,
     publicUrl: config.server.publicUrl,
+    endsBearersAtExpiry: config.streams.endAtExpiry,
     requestLog: config.log.requests ? log : undefined,
   });
   return { forward, handler };

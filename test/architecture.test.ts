@@ -17,7 +17,7 @@ const lines: readonly (readonly string[])[] = [
   ['answer', 'forward', 'flyte'],
   ['handle'],
   ['endpoints'],
-  ['ways-in'],
+  ['ways-in', 'prove-session'],
   ['gateway'],
   ['demo'],
   ['api-key-command'],

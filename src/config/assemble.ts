@@ -29,6 +29,7 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       maxBytes: decisionCache.maxBytes,
       outsideMs: decisionCache.outside,
     },
+    streams: settings.streams,
     identityHeaders,
     ...assembleServiceApp(settings, secrets),
     upstreams: Object.fromEntries(

@@ -141,6 +141,10 @@ export interface Config {
     /** Sessions that `store: memory` keeps at most. */
     readonly maxSessions: number;
   };
+  readonly streams: {
+    /** Whether what a bearer token opened ends when the token expires. */
+    readonly endAtExpiry: boolean;
+  };
   readonly decisionCache: {
     readonly maxAgeMs: Millis;
     readonly maxEntries: number;

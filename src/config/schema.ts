@@ -170,6 +170,12 @@ export const schema = section('The settings of flytegate: one file, no environme
       unit: 'sessions',
     }),
   }),
+  streams: section('What is open when the right to it ends; with a session, streams and sockets always end', {
+    endAtExpiry: flag({
+      doc: 'streams and sockets that a bearer token opened end when the token expires, within a second',
+      default: false,
+    }),
+  }),
   decisionCache: section('How long a yes may be reused', {
     maxAge: duration({
       doc: 'in this process; a token revoked elsewhere works for so long',

@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { type Contain, createContain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
-import type { Cut } from './cut.ts';
+import { type Cut, overBefore } from './cut.ts';
 import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
 import { Http2Downstream, isGrpc } from './downstream-http2.ts';
@@ -16,6 +16,7 @@ import { forwardHttp2 } from './http2.ts';
 import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 import type { Lookup } from './resolver.ts';
 import type { Share } from './share.ts';
+import type { UnderWay } from './under-way.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
 import { bodyTooLarge, failed, UpstreamError } from './upstream-failure.ts';
@@ -35,6 +36,8 @@ export interface ForwardNeeds {
     /** Silence after which an upgraded connection ends; 0: never. */
     readonly upgradeIdleMs: Millis;
   };
+  /** What ends before its time: signed out, or expired. */
+  readonly underWay: UnderWay;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Milliseconds of a clock that never steps back. */
@@ -56,6 +59,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const contain = createContain(needs.log);
   const upstreams = new Map<string, UpstreamConnections>();
   const { streamWindow, upgradeIdleMs } = needs.limits;
+  const { underWay } = needs;
   let isClosing = false;
   const whyLost = (): Cut => (isClosing ? 'shutting_down' : 'upstream_lost');
   for (const [name, setting] of Object.entries(needs.upstreams)) {
@@ -67,7 +71,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       if (upstream === undefined) throw new Failure('internal', `no upstream is called ${plan.upstream}`);
       const { hostHeader } = upstream;
       const said = hostHeader === undefined ? plan : { ...plan, upstreamHost: hostHeader };
-      return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs });
+      return pass(exchange, said, { headers, upstream, contain, whyLost, upgradeIdleMs, underWay });
     },
     close: async () => {
       isClosing = true;
@@ -82,6 +86,7 @@ interface Way {
   readonly contain: Contain;
   readonly whyLost: () => Cut;
   readonly upgradeIdleMs: Millis;
+  readonly underWay: UnderWay;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
@@ -89,6 +94,9 @@ function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarde
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Failure('method_refused', `${method} reached the forwarder`);
   if (exchange.isGone) return Promise.resolve({ kind: 'abandoned' });
+  // What the upstream is told may have been waited for since the decision.
+  const over = plan.life && way.underWay.whyOver(plan.life);
+  if (over) return Promise.resolve(overBefore(over));
   if (plan.maxBodyBytes !== undefined && announcedBytes(exchange) > plan.maxBodyBytes) {
     const cause = bodyTooLarge(plan.maxBodyBytes);
     return Promise.resolve({ kind: 'failed', code: cause.code, cause });
@@ -118,12 +126,12 @@ async function passWithin(share: Share, passRequest: () => Promise<Forwarded>): 
 }
 
 function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
-  const { headers, upstream, contain, whyLost } = way;
+  const { headers, upstream, contain, whyLost, underWay } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
   const { heads, scheme } = upstream;
   const measure = upstream.measure();
-  const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost };
+  const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost, underWay };
   return speaksHttp2(upstream, wire)
     ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, heads, measure, contain })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
@@ -133,7 +141,7 @@ function passUpgrade(
   exchange: Exchange,
   wire: Extract<Wire, { kind: 'upgrade' }>,
   plan: ForwardPlan,
-  { headers, upstream, contain, whyLost, upgradeIdleMs }: Way,
+  { headers, upstream, contain, whyLost, upgradeIdleMs, underWay }: Way,
 ): Promise<Forwarded> {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
     const cause = new UpstreamError(
@@ -148,7 +156,8 @@ function passUpgrade(
     return Promise.resolve(failed(cause, false, whyLost()));
   }
   const measure = upstream.measure();
-  const needs = { headers, dial, addresses, headersTimeoutMs, measure, open, contain, whyLost, idleMs: upgradeIdleMs };
+  const sides = { headers, dial, addresses, headersTimeoutMs, measure, open };
+  const needs = { ...sides, contain, whyLost, underWay, idleMs: upgradeIdleMs };
   return forwardUpgrade({ exchange, wire, plan }, needs).finally(() => http1.leave());
 }
 

@@ -1,6 +1,7 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import type { Contain } from '../server/contain.ts';
 import type { Address } from './address.ts';
+import { type Over, overBefore } from './cut.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import { isGrpc } from './downstream-http2.ts';
 import { type Headers, hostFor } from './headers.ts';
@@ -8,6 +9,7 @@ import type { Passage } from './http1.ts';
 import type { Session } from './http2-sessions.ts';
 import { Http2Upload } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
+import type { Ending, Held } from './under-way.ts';
 import type { Http2Connections, Measure } from './upstream.ts';
 import { bodyTooLarge, failed, isBodyTooLarge, saysNothingOfThem, UpstreamError, wasLate } from './upstream-failure.ts';
 import type { Waiter, Waiting } from './waiting.ts';
@@ -29,7 +31,7 @@ export function forwardHttp2(passage: Passage, needs: Needs): Promise<Forwarded>
   });
 }
 
-class Http2Transfer implements Waiter {
+class Http2Transfer implements Waiter, Ending {
   readonly #passage: Passage;
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
@@ -44,12 +46,15 @@ class Http2Transfer implements Waiter {
   #error: Error | undefined;
   #interim = 0;
   #isRetried = false;
-  /** The upstream's part ended regularly. */
+  /** The upstream's part ended regularly, or is of no interest any more. */
   #isEnded = false;
   #isTruncated = false;
   /** Nothing but trailers ends the answer: one of gRPC, without them, was cut short. */
   #endsByTrailers = false;
   #hasTrailers = false;
+  /** Told to end. */
+  #isCut = false;
+  #held: Held | undefined;
   #isOver = false;
   /** While it waits for the head of the answer. */
   #ticket: number | undefined;
@@ -88,8 +93,22 @@ class Http2Transfer implements Waiter {
   }
 
   begin(): void {
-    this.#passage.downstream.onClose(this.#contained((complete: boolean) => this.#callerClosed(complete)));
-    if (!this.#isOver) this.#open();
+    const { downstream, plan, underWay } = this.#passage;
+    downstream.onClose(this.#contained((complete: boolean) => this.#callerClosed(complete)));
+    if (this.#isOver) return;
+    if (plan.life !== undefined) this.#held = underWay.begin(this, plan.life);
+    this.#open();
+  }
+
+  end(why: Over): void {
+    if (this.#isOver) return;
+    const { downstream, exchange } = this.#passage;
+    if (this.#status === 0) this.#finish(overBefore(why));
+    // One that came whole gets a moment to go out; told again, it is cut like any other.
+    else if (!this.#isEnded || this.#isCut) downstream.breakOff(why, exchange.id);
+    this.#isCut = true;
+    this.#isEnded = true;
+    this.#up?.close(constants.NGHTTP2_CANCEL);
   }
 
   /** @param avoid not there, when there is another address */
@@ -228,14 +247,14 @@ class Http2Transfer implements Waiter {
   }
 
   #data(up: ClientHttp2Stream, chunk: Buffer): void {
-    if (this.#isOver || this.#passage.downstream.write(chunk)) return;
+    if (this.#isOver || this.#isCut || this.#passage.downstream.write(chunk)) return;
     up.pause();
     this.#passage.downstream.onDrain(() => up.resume());
   }
 
   #ended(): void {
-    const isCut = this.#isTruncated || (this.#endsByTrailers && !this.#hasTrailers);
-    if (isCut || this.#status === 0) return; // 'close' follows and says how
+    const isShort = this.#isTruncated || (this.#endsByTrailers && !this.#hasTrailers);
+    if (isShort || this.#isCut || this.#status === 0) return; // 'close' follows and says how
     this.#isEnded = true;
     this.#passage.downstream.end(this.#trailers);
   }
@@ -297,6 +316,7 @@ class Http2Transfer implements Waiter {
 
   #finish(forwarded: Forwarded): void {
     this.#isOver = true;
+    this.#held?.leave(this);
     this.#leave();
     this.#upload?.drop();
     this.#resolve(forwarded);
