@@ -4,11 +4,13 @@ import type { Decisions } from './access/decisions.ts';
 import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
 import { createMeAllowed, meRefused } from './answer/me.ts';
+import { bare, documentFields, methodRefused } from './answer/plain-replies.ts';
 import { plainRefusal, refusalFor, refusalOf } from './answer/refusal.ts';
 import { showOutcome } from './answer/sign-in.ts';
 import type { TurnAway } from './answer/turn-away.ts';
 import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
 import type { Identity } from './authenticate/identity.ts';
+import { createBackchannelEndpoint } from './backchannel-endpoint.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
@@ -40,7 +42,7 @@ export interface EndpointNeeds {
   readonly clearSession: string;
   /** The public keys of what services behind are told signed. */
   readonly assertionKeys: Pick<AssertionKeys, 'jwks'>;
-  readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout'>;
+  readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout' | 'backchannelLogout'>;
   /** The issuer of people's sign-ins, and the one of access tokens; often the same. */
   readonly provider: Provider;
   readonly authorizationServer: Provider;
@@ -59,6 +61,7 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
     ['/login', page(needs, 'login', needs.relyingParty.login)],
     ['/callback', page(needs, 'login', needs.relyingParty.callback)],
     ['/logout', page(needs, 'logout', needs.relyingParty.logout)],
+    ['/backchannel-logout', createBackchannelEndpoint({ ...needs, ...needs.relyingParty })],
     ['/.well-known/openid-configuration', document(needs, async () => seeOther(await issuerOf(needs.provider)))],
     [
       '/.well-known/oauth-authorization-server',
@@ -272,8 +275,6 @@ async function issuerOf(provider: Provider): Promise<string> {
   return (await provider.metadata()).issuer;
 }
 
-const documentFields = ['Cache-Control', 'no-store', 'Referrer-Policy', 'no-referrer'];
-
 function seeOther(issuer: string): Reply {
   const to = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
   return { status: 303, fields: ['Location', to, ...documentFields] };
@@ -290,13 +291,4 @@ function json(content: object): Reply {
 /** What verifiers may keep for five minutes: a new key is published so long before it signs. */
 function jwks({ jwks }: EndpointNeeds['assertionKeys']): Reply {
   return { ...json(jwks), fields: ['Content-Type', 'application/json', 'Cache-Control', 'public, max-age=300'] };
-}
-
-function bare(status: number): Reply {
-  return { status, fields: documentFields };
-}
-
-function methodRefused(methods: readonly string[], id: string): Reply {
-  const reply = plainRefusal(refusalFor('method_refused'), id);
-  return { ...reply, fields: [...reply.fields, 'Allow', methods.join(', ')] };
 }

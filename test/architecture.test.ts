@@ -16,6 +16,7 @@ const lines: readonly (readonly string[])[] = [
   ['access'],
   ['answer', 'forward', 'flyte'],
   ['handle'],
+  ['backchannel-endpoint'],
   ['endpoints'],
   ['ways-in', 'prove-session'],
   ['gateway'],

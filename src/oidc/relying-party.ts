@@ -8,6 +8,7 @@ import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
 import type { Cookies } from '../session/session-cookie.ts';
 import type { SessionStore } from '../session/store.ts';
+import { createBackchannelLogout, type SaidSignedOut } from './backchannel-logout.ts';
 import { createCallback } from './callback.ts';
 import { createClient } from './client.ts';
 import { createFindSession } from './find-session.ts';
@@ -26,6 +27,8 @@ export interface RelyingParty {
   login(request: OidcRequest): Promise<Outcome>;
   callback(request: OidcRequest): Promise<Outcome>;
   logout(request: OidcRequest): Promise<Outcome>;
+  /** The provider says by a form that somebody signed out there. */
+  backchannelLogout(form: string): Promise<SaidSignedOut>;
   /** Once however many ask. Never throws. */
   renew(session: Session): Promise<Renewal>;
   /** Told of every session that was proved: whoever carries one is in no sign-in loop. */
@@ -80,6 +83,7 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
     login: createLogin({ ...common, ...idp, clientId, scopes, states }),
     callback: createCallback({ ...common, claims, keepsAccessToken, states, seal, sameSite: needs.sameSite, loop }),
     logout,
+    backchannelLogout: createBackchannelLogout({ provider, clientId, revocations, limits, now, log }),
     renew: renewer.renew,
     seen: loop.seen,
     settled,
