@@ -5,6 +5,7 @@ import { createAssertionKeys } from './access/assertion-keys.ts';
 import { createDecisions, type Decisions } from './access/decisions.ts';
 import { createIdentityHeaders, createIsIdentityHeader } from './access/identity-headers.ts';
 import { bytesBesideIdentity, createTell } from './access/tell.ts';
+import { createAdminApi } from './admin-api.ts';
 import { createTurnAway } from './answer/turn-away.ts';
 import { createAuthenticate } from './authenticate/authenticate.ts';
 import type { Config } from './config/config.ts';
@@ -15,7 +16,7 @@ import { createUserInfo } from './flyte/user-info.ts';
 import { createForward } from './forward/forward.ts';
 import { createUnderWay } from './forward/under-way.ts';
 import { createHandle } from './handle.ts';
-import { createAdminServer } from './observe/admin.ts';
+import { type AdminApi, createAdminServer } from './observe/admin.ts';
 import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type Log, type LogOutput } from './observe/log.ts';
@@ -25,6 +26,7 @@ import { createOutbound } from './oidc/outbound.ts';
 import { createProvider, type Provider } from './oidc/provider.ts';
 import { createRelyingParty } from './oidc/relying-party.ts';
 import { createServiceToken } from './oidc/service-token.ts';
+import { createOperatorSessions } from './operator-sessions.ts';
 import { createProveSession } from './prove-session.ts';
 import { createRoutes } from './routing/routes.ts';
 import { createListener } from './server/listen.ts';
@@ -82,7 +84,8 @@ export async function createGateway(
   const listener = createListener({ listen, limits, handler, log: shared.log, onRefused, ...(tls && { tls }) });
   let state: Readiness['state'] = 'starting';
   const readiness = () => readinessOf(state, shared, signIn);
-  const admin = createAdminServer({ listen: adminAt, readiness, metrics: shared.metrics });
+  const api = createApi(shared, signIn);
+  const admin = createAdminServer({ listen: adminAt, readiness, metrics: shared.metrics, ...(api && { api }) });
   return {
     start: async () => {
       const at = await admin.start();
@@ -200,7 +203,7 @@ function createProviders(
 }
 
 function createStore({ config, now, log }: Shared, seal: ReturnType<typeof createSeal>): SessionStore {
-  const { store, maxSessions, idleMs } = config.session;
+  const { store, maxSessions, idleMs, absoluteMs } = config.session;
   switch (store) {
     case 'cookie':
       return createCookieStore({ seal });
@@ -210,9 +213,17 @@ function createStore({ config, now, log }: Shared, seal: ReturnType<typeof creat
         now,
         max: maxSessions,
         idleMs,
+        absoluteMs,
         onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
       });
   }
+}
+
+/** What operators may do, where there is a token for it. */
+function createApi({ config, log, now }: Shared, { store, revocations, provider }: SignIn): AdminApi | undefined {
+  const { adminToken: token, session: limits } = config;
+  const sessions = createOperatorSessions({ store, revocations, limits, log, now });
+  return token && createAdminApi({ token, sessions, issuer: provider.issuer, log, now });
 }
 
 function createDecider(shared: Shared, signIn: SignIn): Decisions {

@@ -18,10 +18,11 @@ const lines: readonly (readonly string[])[] = [
   ['handle'],
   ['backchannel-endpoint'],
   ['endpoints'],
-  ['ways-in', 'prove-session'],
+  ['ways-in', 'prove-session', 'operator-sessions'],
+  ['admin-api'],
   ['gateway'],
   ['demo'],
-  ['api-key-command'],
+  ['api-key-command', 'sessions-command'],
   ['cli'],
 ];
 

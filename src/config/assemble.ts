@@ -17,6 +17,7 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
     auth: assembleAuth(settings, secrets, folder),
     cookieKeys: secrets.cookieKeys,
     assertionKeys: secrets.assertionKeys,
+    ...(secrets.adminToken && { adminToken: secrets.adminToken }),
     session: {
       idleMs: session.idle,
       absoluteMs: session.absolute,

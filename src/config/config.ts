@@ -134,6 +134,8 @@ export interface Config {
   readonly cookieKeys: readonly CookieKey[];
   /** PEM (PKCS#8), P-256 or Ed25519; the first signs, all are published. At least one where an upstream needs one. */
   readonly assertionKeys: readonly Secret[];
+  /** What the operator's API is asked with; absent: there is no such API. */
+  readonly adminToken?: Secret;
   readonly session: {
     readonly idleMs: Millis;
     readonly absoluteMs: Millis;

@@ -19,6 +19,8 @@ export interface Secrets {
   readonly assertionKeys: readonly Secret[];
   /** Of the service app; absent where no upstream is sent its token. */
   readonly serviceSecret?: Secret;
+  /** Of the operator's API; absent: there is none. */
+  readonly adminToken?: Secret;
 }
 
 const maxSecretBytes = 65_536;
@@ -41,6 +43,7 @@ export async function readSecrets(
   const cookieKeys = await readCookieKeys(draft, folder, mistakes);
   const assertionKeys = await readKeysOfAssertions(draft, folder, mistakes);
   const serviceSecret = await readServiceSecret(draft, folder, mistakes);
+  const adminToken = await readAdminToken(draft, folder, mistakes);
   await checkPemFiles(draft, folder, mistakes);
   const secrets = {
     ...(clientSecret && { clientSecret }),
@@ -48,6 +51,7 @@ export async function readSecrets(
     cookieKeys,
     assertionKeys,
     ...(serviceSecret && { serviceSecret }),
+    ...(adminToken && { adminToken }),
   };
   return { secrets, mistakes };
 }
@@ -102,6 +106,23 @@ async function readServiceSecret(
     ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
     : inSecretsDir(draft, folder, { path, name: secretNames.serviceApp, hint });
   return named && readSecretLine(named, mistakes);
+}
+
+/** Read where it is there. */
+async function readAdminToken(draft: SettingsDraft, folder: string, mistakes: Mistake[]): Promise<Secret | undefined> {
+  if (!draft.secretsDir) return undefined;
+  const read = await readBoundedText(resolve(folder, draft.secretsDir, secretNames.admin), maxSecretBytes);
+  if (!('text' in read) && read.isMissing) return undefined;
+  const token = 'text' in read ? read.text.replace(/\r?\n$/, '') : '';
+  if (/^[\x21-\x7e]{32,1024}$/.test(token)) return new Secret(token);
+  const found = 'text' in read ? 'something else' : read.trouble;
+  mistakes.push({
+    path: ['secretsDir'],
+    expected: `in ${secretNames.admin} one line of 32 to 1024 characters without blanks`,
+    found,
+    hint: 'openssl rand -base64 32 makes one; without the file the admin API is off',
+  });
+  return undefined;
 }
 
 /** Read only where an upstream is told something signed. */

@@ -3,17 +3,20 @@ import { once } from 'node:events';
 import { before, describe, it } from 'node:test';
 import { Code } from '@connectrpc/connect';
 import { WebSocket } from 'ws';
+import { personDigest } from '../../src/observe/facts.ts';
+import { ask } from './ask.ts';
 import { type DemoRig, type SignedIn, startDemoRig } from './rig.ts';
 import { watchers } from './watchers.ts';
 
 /** All that may pass between a sign-out and the end of what it ends. */
 const IN_TIME_MS = 1000;
+const TOKEN = 'k'.repeat(40);
 
 // The sentence of the requirement, with a certified provider.
 describe('logout here, at the provider, or by an operator', { timeout: 60_000 }, () => {
   let rig: DemoRig;
   before(async () => {
-    rig = await startDemoRig();
+    rig = await startDemoRig({ files: { 'secrets/admin_token': TOKEN } });
   });
 
   const ways: readonly (readonly [name: string, signOut: (signedIn: SignedIn) => Promise<unknown>])[] = [
@@ -25,7 +28,20 @@ describe('logout here, at the provider, or by an operator', { timeout: 60_000 },
         await browser.submit(page, { logout: 'yes' });
       },
     ],
+    [
+      'by an operator',
+      async () => {
+        const { session } = rig.log.of('login.finished').findLast((line) => line['subject'] === ada()) ?? {};
+        const { status } = await ask(`${rig.admin()}/api/sessions/revoke`, {
+          method: 'POST',
+          fields: { authorization: `Bearer ${TOKEN}` },
+          body: JSON.stringify({ session }),
+        });
+        assert.equal(status, 200);
+      },
+    ],
   ];
+  const ada = () => personDigest(rig.issuer, 'ada');
   for (const [where, signOut] of ways)
     it(`${where}: the session is refused everywhere and its open streams and sockets end, in under a second`, async () => {
       const signedIn = await rig.signIn();
