@@ -28,6 +28,10 @@ import { callerOf } from './server/caller.ts';
 import type { Reply } from './server/exchange.ts';
 import type { Origins } from './server/origin.ts';
 import { readSmallBody } from './server/small-body.ts';
+import type { Revocations } from './session/revocations.ts';
+import type { Whereabouts } from './session/session-list.ts';
+import type { SessionStore } from './session/store.ts';
+import { createSessionsEndpoint } from './sessions-endpoint.ts';
 
 type Own = Asked & { readonly origin: string };
 type Step = (request: OidcRequest) => Promise<Outcome>;
@@ -40,6 +44,8 @@ export interface EndpointNeeds {
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly setSession: (cookie: string) => string;
   readonly clearSession: string;
+  readonly store: Pick<SessionStore, 'list'>;
+  readonly revocations: Pick<Revocations, 'revoke' | 'isRevoked'>;
   /** The public keys of what services behind are told signed. */
   readonly assertionKeys: Pick<AssertionKeys, 'jwks'>;
   readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout' | 'backchannelLogout'>;
@@ -62,6 +68,10 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
     ['/callback', page(needs, 'login', needs.relyingParty.callback)],
     ['/logout', page(needs, 'logout', needs.relyingParty.logout)],
     ['/backchannel-logout', createBackchannelEndpoint({ ...needs, ...needs.relyingParty })],
+    [
+      '/sessions',
+      createSessionsEndpoint({ ...needs, ...needs.config.auth, limits: needs.config.session, whereabouts }),
+    ],
     ['/.well-known/openid-configuration', document(needs, async () => seeOther(await issuerOf(needs.provider)))],
     [
       '/.well-known/oauth-authorization-server',
@@ -253,6 +263,11 @@ async function admit(needs: EndpointNeeds, { exchange, target }: Asked): Promise
 /** Characters of a User-Agent that are kept: they name browser and system first. */
 const LONGEST_USER_AGENT = 256;
 
+function whereabouts({ exchange, client }: Pick<Asked, 'exchange' | 'client'>): Whereabouts {
+  const userAgent = (exchange.head.fields.get('user-agent') ?? '').slice(0, LONGEST_USER_AGENT);
+  return { userAgent, address: client.address };
+}
+
 function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
   const { fields, method } = exchange.head;
   const optional = (name: keyof OidcRequest, value: string | undefined) =>
@@ -262,7 +277,7 @@ function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
     query: target.query,
     origin,
     cookies: fields.all('cookie').join('; '),
-    from: { userAgent: (fields.get('user-agent') ?? '').slice(0, LONGEST_USER_AGENT), address: client.address },
+    from: whereabouts({ exchange, client }),
     id: exchange.id,
     ...optional('fetchMode', fields.get('sec-fetch-mode')),
     ...optional('fetchSite', fields.get('sec-fetch-site')),

@@ -273,7 +273,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
     origins: createOrigins(authorizedUris),
   };
   const assertionKeys = createAssertionKeys(config.assertionKeys);
-  const { provider, authorizationServer, relyingParty } = signIn;
+  const { provider, authorizationServer, relyingParty, store, revocations } = signIn;
   const handler = createHandle({
     ...common,
     findEndpoint: createEndpoints({
@@ -284,7 +284,7 @@ function createWay(shared: Shared, signIn: SignIn, decisions: Decisions) {
       clearSession,
       provider,
       authorizationServer,
-      relyingParty,
+      ...{ relyingParty, store, revocations },
       userInfo: createTellUserInfo(shared, signIn),
     }),
     tell: createTell({

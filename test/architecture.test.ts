@@ -16,7 +16,7 @@ const lines: readonly (readonly string[])[] = [
   ['access'],
   ['answer', 'forward', 'flyte'],
   ['handle'],
-  ['backchannel-endpoint'],
+  ['backchannel-endpoint', 'sessions-endpoint'],
   ['endpoints'],
   ['ways-in', 'prove-session', 'operator-sessions'],
   ['admin-api'],
