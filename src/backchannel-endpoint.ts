@@ -20,10 +20,10 @@ export interface BackchannelNeeds {
 const MAX_BODY_BYTES = 16_384;
 const BODY_MS = 10_000;
 /**
- * Bad tokens in a minute. The second bound is only there to keep verifying under a twentieth of a processor: were it low,
- * strangers could use it up and keep the provider out.
+ * Bad tokens in a minute. The second bound is only there to keep verifying under a twentieth of a processor, and the first
+ * is wide as well: were they low, strangers could use them up and keep a provider out that seems to have their address.
  */
-const FAILURES = { address: 60, all: 60_000 };
+const FAILURES = { address: 600, all: 60_000 };
 
 /** `POST /backchannel-logout`: nobody is asked who they are, as the token in it says so. */
 export function createBackchannelEndpoint(needs: BackchannelNeeds): Endpoint {

@@ -55,7 +55,10 @@ const server = section(
       certFile: optional(file('PEM, the certificate and its chain', 'tls.crt')),
       keyFile: optional(file('PEM, its private key', 'tls.key')),
     }),
-    admin: address({ doc: '/healthz, /readyz and /metrics; never on the public port', default: '127.0.0.1:9090' }),
+    admin: address({
+      doc: '/healthz, /readyz and /metrics, and with the secret file admin_token an API that lists sessions and ends them; never on the public port',
+      default: '127.0.0.1:9090',
+    }),
     trustedProxies: listOf(
       parsed({
         doc: 'whose X-Forwarded-* and X-Auth-Request-Redirect are believed; nobody by default',

@@ -67,6 +67,18 @@ describe('what a session has open when it is signed out', { timeout: 60_000 }, (
     assert.equal(session.destroyed, false, 'the connection may carry what others ask');
   });
 
+  it('ends by the sign-out itself, and not when somebody happens to look', async () => {
+    for (let again = 0; again < 8; again += 1) {
+      const [, value] = await own();
+      const socket = await openSocket(rig, value);
+      const closed = once(socket, 'close');
+      await within(
+        signOut(value).then(() => closed),
+        IN_TIME_MS / 2,
+      );
+    }
+  });
+
   it('leaves what other sessions have open alone', async () => {
     const [mine, theirs] = [await openEvents(rig, cookie), await openEvents(rig, other)];
     mine.on('error', () => undefined);

@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { createUnderWay, type Ending, type UnderWay } from '../../src/forward/under-way.ts';
 import type { SessionMarks } from '../../src/session/marks.ts';
 import { startEchoUpstream } from '../fakes/echo-upstream.ts';
-import { type Front, startFront } from './front.ts';
+import { type Front, startFront, talk } from './front.ts';
 
 const undo: (() => Promise<void>)[] = [];
 after(async () => {
@@ -54,8 +54,10 @@ describe('what is under way', () => {
   it('ends with its session, wherever that was signed out, and nothing else does', async () => {
     const { underWay, revoke } = stage();
     const [mine, theirs] = ['a', 'b'].map((handle) => member(underWay, { session: marks(handle), expiresAt: 1e12 }));
+    const began = performance.now();
     revoke('a');
     assert.deepEqual(await mine?.ended, ['session_revoked']);
+    assert.ok(performance.now() - began < 500, 'not only when it looks anyway');
     assert.deepEqual(theirs?.told, []);
   });
 
@@ -116,6 +118,26 @@ describe('what is under way', () => {
     revoke('b');
     await last.ended;
     assert.equal(lines.length, 1);
+  });
+});
+
+describe('a request that was let in a moment before its session was signed out', () => {
+  it('does not reach the service', async () => {
+    const { underWay, revoke } = stage();
+    const upstream = await startEchoUpstream();
+    undo.push(upstream.close);
+    const front = await startFront({
+      upstream: { port: upstream.port },
+      underWay,
+      plan: { life: { session: marks('a'), expiresAt: 1e12 } },
+    });
+    undo.push(front.close);
+    revoke('a');
+    const outcome = front.nextOutcome();
+    await talk(front.http1Port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+    const ended = await outcome;
+    assert.equal(ended.kind === 'failed' && ended.code, 'session_revoked');
+    assert.equal(upstream.requests.length, 0);
   });
 });
 
