@@ -166,13 +166,13 @@ describe('a stream that is signed out inside a message', () => {
   });
 });
 
-describe('a caller who takes nothing', () => {
+describe('a caller who takes nothing', { timeout: 20_000 }, () => {
   it('is reset when the session is signed out, and so is the upstream', async () => {
     const { underWay, revoke } = stage();
     const upstream = await startEchoUpstream({
       kind: 'by-hand',
       http1: (_request, response) => {
-        response.writeHead(200, { 'content-type': 'application/connect+proto' });
+        response.writeHead(200, { 'content-type': 'application/grpc' });
         const more = () => {
           while (response.write(Buffer.from([0, 0, 0, 0, 1, 7])));
         };
