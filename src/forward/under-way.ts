@@ -1,7 +1,7 @@
 import { LEEWAY_S } from '../authenticate/token-claims.ts';
 import type { Clock, Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
-import { attempt } from '../server/contain.ts';
+import { createContain } from '../server/contain.ts';
 import type { SessionMarks } from '../session/marks.ts';
 import type { Over } from './cut.ts';
 
@@ -64,6 +64,11 @@ export function createUnderWay(needs: {
     const { handle = '' } = lifetime.session ?? {};
     if (sessions.get(handle) === lifetime) sessions.delete(handle);
   };
+  // One that cannot be ended must not keep the others going; its next look resets it, or its upstream's end does.
+  const endOne = createContain(needs.log)(
+    (one: Ending, why: Over) => one.end(why),
+    () => undefined,
+  );
   let timer: NodeJS.Timeout | undefined;
   let nextLookAt: Millis = 0;
   const lookIn = (ms: Millis) => {
@@ -81,9 +86,9 @@ export function createUnderWay(needs: {
       lifetime.over = why;
       others.add(lifetime);
       const { handle: session } = lifetime.session ?? {};
-      needs.log.info('streams.ended', { why, count: lifetime.size, ...(session !== undefined && { session }) });
+      needs.log.info('streams.ended', { why, count: lifetime.members.size, ...(session !== undefined && { session }) });
     }
-    lifetime.endAll(why);
+    for (const one of lifetime.members) endOne(one, why);
   };
   const look = () => {
     timer = undefined;
@@ -152,7 +157,7 @@ class Lifetime implements Held {
   endsAt: Millis;
   /** Why all of it was told to end. */
   over: Over | undefined;
-  readonly #members = new Set<Ending>();
+  readonly members = new Set<Ending>();
   readonly #onEmpty: (lifetime: Lifetime) => void;
 
   constructor(session: SessionMarks | undefined, endsAt: Millis, onEmpty: (lifetime: Lifetime) => void) {
@@ -161,21 +166,12 @@ class Lifetime implements Held {
     this.#onEmpty = onEmpty;
   }
 
-  get size(): number {
-    return this.#members.size;
-  }
-
   add(one: Ending): void {
-    this.#members.add(one);
+    this.members.add(one);
   }
 
   leave(one: Ending): void {
-    this.#members.delete(one);
-    if (this.#members.size === 0) this.#onEmpty(this);
-  }
-
-  endAll(why: Over): void {
-    // One that cannot be ended must not keep the others going; it is reset by whoever holds its connections.
-    for (const one of this.#members) attempt(() => one.end(why));
+    this.members.delete(one);
+    if (this.members.size === 0) this.#onEmpty(this);
   }
 }

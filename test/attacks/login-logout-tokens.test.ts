@@ -202,7 +202,8 @@ describe('POST /backchannel-logout', { timeout: 60_000 }, () => {
     const flooded = await startFakeRig();
     const fields = { 'content-type': 'application/x-www-form-urlencoded' };
     const statuses: number[] = [];
-    for (let n = 0; n < 610; n += 1)
+    // They are forgotten at ten a second, so it depends on the machine how many it takes.
+    for (let n = 0; n < 5000 && statuses.at(-1) !== 429; n += 1)
       statuses.push(
         (await flooded.ask('/backchannel-logout', { method: 'POST', fields, body: 'logout_token=x' })).status,
       );
