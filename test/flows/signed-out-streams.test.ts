@@ -126,6 +126,54 @@ describe('what a session waits for when it is signed out', { timeout: 30_000 }, 
   });
 });
 
+describe('the service behind what is signed out', { timeout: 30_000 }, () => {
+  it('hears that its sockets, calls and answers are broken off, not that they ended well', async () => {
+    const ends: Promise<readonly [what: string, how: unknown]>[] = [];
+    const upstream = await startEchoUpstream({
+      kind: 'by-hand',
+      http1: (request, response) => {
+        if (request.url === '/console') return void response.end('in');
+        ends.push(new Promise((tell) => response.once('close', () => tell(['answer', response.writableFinished]))));
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        response.write('data: 1\n\n');
+      },
+      http2: (stream) => {
+        ends.push(new Promise((tell) => stream.once('close', () => tell(['call', stream.rstCode]))));
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
+        stream.write(Buffer.from([0, 0, 0, 0, 1, 7]));
+      },
+      upgrade: (_request, socket) => {
+        const lost = new Promise((tell) => socket.once('error', (error) => tell(Object(error).code)));
+        ends.push(lost.then((code) => ['socket', code] as const));
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+        socket.resume();
+      },
+    });
+    endLater(upstream.close);
+    const rig = await startFakeRig({ upstream: upstream.url });
+    const { cookie } = await rig.signIn();
+    const events = await openEvents(rig, cookie);
+    events.on('error', () => undefined); // the cut
+    const session = connectHttp2(rig.url);
+    endLater(async () => session.destroy());
+    // Both ways open, as calls of that kind are.
+    const headers = { ':method': 'POST', ':path': '/s/M', 'content-type': 'application/grpc', te: 'trailers', cookie };
+    const call = session.request(headers);
+    const trailers = once(call, 'trailers');
+    await once(call, 'data');
+    const upgrade = { connection: 'Upgrade', upgrade: 'websocket', cookie, origin: rig.url };
+    const handshake = httpRequest(`${rig.url}/socket`, { headers: upgrade });
+    handshake.end();
+    const [, socket] = await once(handshake, 'upgrade');
+    socket.on('error', () => undefined); // the reset
+    await rig.ask('/logout', { fields: { cookie } });
+    const [fields] = await within(trailers);
+    assert.equal(fields['grpc-status'], '16');
+    const heard = Object.fromEntries(await within(Promise.all(ends)));
+    assert.deepEqual(heard, { answer: false, call: constants.NGHTTP2_CANCEL, socket: 'ECONNRESET' });
+  });
+});
+
 describe('what is open when its right ends by time', { timeout: 60_000 }, () => {
   const open = async (options: RigOptions & Parameters<typeof startFakeRig>[0]) => {
     const rig = await startFakeRig(options);
