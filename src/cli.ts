@@ -65,6 +65,7 @@ function addCommands(program: Command, version: string): void {
       doctor(options).catch(exitWith),
     );
   addApiKeyCommands(program);
+  addSessionCommands(program);
 }
 
 function addApiKeyCommands(program: Command): void {
@@ -87,6 +88,37 @@ function addApiKeyCommands(program: Command): void {
     .action(async () => {
       const { decodeApiKey } = await import('./api-key-command.ts');
       await decodeApiKey(process.stdin, terminal()).catch(exitWith);
+    });
+}
+
+function addSessionCommands(program: Command): void {
+  const sessions = program
+    .command('sessions')
+    .description('list and end sessions, through the admin port of a gateway');
+  sessions
+    .command('list')
+    .description("print one person's sessions, or everybody's")
+    .requiredOption('--config <file>', 'settings file (YAML) of the running gateway')
+    .option('--subject <sub>', 'of one person')
+    .option('--issuer <url>', "the person's provider, if it is another than people sign in with")
+    .option('--json', 'a JSON object on each line')
+    .action(async (options: { config: string; subject?: string; issuer?: string; json?: true }) => {
+      const config = await loadOrExit(options.config);
+      const { listSessions } = await import('./sessions-command.ts');
+      await listSessions(config, { ...options, ...terminal() }).catch(exitWith);
+    });
+  sessions
+    .command('revoke')
+    .description('end a session, those of one session at the provider, or all of a person')
+    .requiredOption('--config <file>', 'settings file (YAML) of the running gateway')
+    .option('--session <handle>', 'as the list and the log call it')
+    .option('--sid <sid>', "the provider's name of its session")
+    .option('--subject <sub>', 'of a person')
+    .option('--issuer <url>', 'the provider, if it is another than people sign in with')
+    .action(async (options: { config: string; session?: string; sid?: string; subject?: string; issuer?: string }) => {
+      const config = await loadOrExit(options.config);
+      const { revokeSessions } = await import('./sessions-command.ts');
+      await revokeSessions(config, { ...options, ...terminal() }).catch(exitWith);
     });
 }
 

@@ -4,11 +4,13 @@ import type { Decisions } from './access/decisions.ts';
 import { isOriginRefused } from './access/origin-check.ts';
 import { authenticated } from './access/policy.ts';
 import { createMeAllowed, meRefused } from './answer/me.ts';
+import { bare, documentFields, methodRefused } from './answer/plain-replies.ts';
 import { plainRefusal, refusalFor, refusalOf } from './answer/refusal.ts';
 import { showOutcome } from './answer/sign-in.ts';
 import type { TurnAway } from './answer/turn-away.ts';
 import { type Credential, type CredentialNames, readCredential } from './authenticate/credential.ts';
 import type { Identity } from './authenticate/identity.ts';
+import { createBackchannelEndpoint } from './backchannel-endpoint.ts';
 import type { Config } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
@@ -26,6 +28,10 @@ import { callerOf } from './server/caller.ts';
 import type { Reply } from './server/exchange.ts';
 import type { Origins } from './server/origin.ts';
 import { readSmallBody } from './server/small-body.ts';
+import type { Revocations } from './session/revocations.ts';
+import type { Whereabouts } from './session/session-list.ts';
+import type { SessionStore } from './session/store.ts';
+import { createSessionsEndpoint } from './sessions-endpoint.ts';
 
 type Own = Asked & { readonly origin: string };
 type Step = (request: OidcRequest) => Promise<Outcome>;
@@ -38,9 +44,11 @@ export interface EndpointNeeds {
   readonly identityHeaders: (identity: Identity) => readonly string[];
   readonly setSession: (cookie: string) => string;
   readonly clearSession: string;
+  readonly store: Pick<SessionStore, 'list'>;
+  readonly revocations: Pick<Revocations, 'revoke' | 'isRevoked'>;
   /** The public keys of what services behind are told signed. */
   readonly assertionKeys: Pick<AssertionKeys, 'jwks'>;
-  readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout'>;
+  readonly relyingParty: Pick<RelyingParty, 'login' | 'callback' | 'logout' | 'backchannelLogout'>;
   /** The issuer of people's sign-ins, and the one of access tokens; often the same. */
   readonly provider: Provider;
   readonly authorizationServer: Provider;
@@ -59,6 +67,11 @@ export function createEndpoints(needs: EndpointNeeds): (path: string) => Endpoin
     ['/login', page(needs, 'login', needs.relyingParty.login)],
     ['/callback', page(needs, 'login', needs.relyingParty.callback)],
     ['/logout', page(needs, 'logout', needs.relyingParty.logout)],
+    ['/backchannel-logout', createBackchannelEndpoint({ ...needs, ...needs.relyingParty })],
+    [
+      '/sessions',
+      createSessionsEndpoint({ ...needs, ...needs.config.auth, limits: needs.config.session, whereabouts }),
+    ],
     ['/.well-known/openid-configuration', document(needs, async () => seeOther(await issuerOf(needs.provider)))],
     [
       '/.well-known/oauth-authorization-server',
@@ -252,6 +265,11 @@ async function admit(needs: EndpointNeeds, { exchange, target, client }: Asked):
 /** Characters of a User-Agent that are kept: they name browser and system first. */
 const LONGEST_USER_AGENT = 256;
 
+function whereabouts({ exchange, client }: Pick<Asked, 'exchange' | 'client'>): Whereabouts {
+  const userAgent = (exchange.head.fields.get('user-agent') ?? '').slice(0, LONGEST_USER_AGENT);
+  return { userAgent, address: client.address };
+}
+
 function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
   const { fields, method } = exchange.head;
   const optional = (name: keyof OidcRequest, value: string | undefined) =>
@@ -261,7 +279,7 @@ function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
     query: target.query,
     origin,
     cookies: fields.all('cookie').join('; '),
-    from: { userAgent: (fields.get('user-agent') ?? '').slice(0, LONGEST_USER_AGENT), address: client.address },
+    from: whereabouts({ exchange, client }),
     id: exchange.id,
     ...optional('fetchMode', fields.get('sec-fetch-mode')),
     ...optional('fetchSite', fields.get('sec-fetch-site')),
@@ -273,8 +291,6 @@ function oidcRequestOf({ exchange, target, client, origin }: Own): OidcRequest {
 async function issuerOf(provider: Provider): Promise<string> {
   return (await provider.metadata()).issuer;
 }
-
-const documentFields = ['Cache-Control', 'no-store', 'Referrer-Policy', 'no-referrer'];
 
 function seeOther(issuer: string): Reply {
   const to = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`;
@@ -292,13 +308,4 @@ function json(content: object): Reply {
 /** What verifiers may keep for five minutes: a new key is published so long before it signs. */
 function jwks({ jwks }: EndpointNeeds['assertionKeys']): Reply {
   return { ...json(jwks), fields: ['Content-Type', 'application/json', 'Cache-Control', 'public, max-age=300'] };
-}
-
-function bare(status: number): Reply {
-  return { status, fields: documentFields };
-}
-
-function methodRefused(methods: readonly string[], id: string): Reply {
-  const reply = plainRefusal(refusalFor('method_refused'), id);
-  return { ...reply, fields: [...reply.fields, 'Allow', methods.join(', ')] };
 }

@@ -1,15 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createAdminApi } from './admin-api.ts';
 import type { Address, Config } from './config/config.ts';
 import type { Loaded } from './config/load.ts';
 import type { Clock } from './config/units.ts';
 import { createGeneration, type Generation } from './generation.ts';
-import { createGenerations } from './generations.ts';
-import { createLasting } from './lasting.ts';
-import { type AdminServer, createAdminServer } from './observe/admin.ts';
+import { createGenerations, type Generations } from './generations.ts';
+import { createLasting, type Lasting } from './lasting.ts';
+import { type AdminApi, type AdminServer, createAdminServer } from './observe/admin.ts';
 import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type LogOutput } from './observe/log.ts';
 import { createMetrics, type OwnMetrics, type ReloadOutcome } from './observe/metrics.ts';
+import { createOperatorSessions } from './operator-sessions.ts';
 import { readCertificate } from './server/certificate.ts';
 import { createListener, type Listener } from './server/listen.ts';
 import { createTakeOver, digestOf } from './take-over.ts';
@@ -35,6 +37,7 @@ export type CreateAdmin = (needs: {
   listen: Address;
   readiness: () => Promise<Readiness>;
   metrics: OwnMetrics;
+  api: AdminApi;
 }) => AdminServer;
 
 /**
@@ -66,6 +69,7 @@ export async function createGateway(
     listen: adminAt,
     readiness: () => readinessOf(state, generations.current, lasting.shared.missing()),
     metrics,
+    api: createApi(lasting, generations),
   });
   return {
     start: async () => {
@@ -104,6 +108,19 @@ export async function createGateway(
       output.flush();
     },
   };
+}
+
+/** What operators may do, where there is a token for it. */
+function createApi(lasting: Lasting, generations: Generations): AdminApi {
+  const limits = generations.current.config.session;
+  return createAdminApi({
+    ...lasting,
+    sessions: createOperatorSessions({ ...lasting, limits }),
+    settings: () => {
+      const { config, parts } = generations.current;
+      return { token: config.adminToken, issuer: parts.proving.provider.issuer };
+    },
+  });
 }
 
 /** How long streams that were told to end may take to say so to their callers. */

@@ -96,7 +96,7 @@ function giveUp(proving: Proving, made: ConnectionParts, before: Generation | un
 
 function createForwardOf(
   config: Config,
-  { log, metrics }: Lasting,
+  { log, metrics, underWay }: Lasting,
   { proving, connect }: { readonly proving: Proving; readonly connect: Connect },
 ): Forward {
   return createForward({
@@ -105,7 +105,7 @@ function createForwardOf(
     isOurCookie: proving.cookies.isOurs,
     flyteHeaders: flyteHeadersOf(config),
     limits: config.server.limits,
-    ...{ log, metrics, connect },
+    ...{ log, metrics, connect, underWay },
   }).forward;
 }
 
@@ -116,7 +116,7 @@ function flyteHeadersOf({ auth }: Config): readonly string[] {
 }
 
 function createHandler(config: Config, lasting: Lasting, way: Proving & { readonly forward: Forward }): Handler {
-  const { log, metrics, now } = lasting;
+  const { log, metrics, now, store, revocations } = lasting;
   const { cookies, provider, authorizationServer, relyingParty, decisions, serviceToken, forward } = way;
   const maxAgeS = Math.floor(config.session.absoluteMs / 1000);
   const clearSession = cookies.clearSession();
@@ -135,7 +135,7 @@ function createHandler(config: Config, lasting: Lasting, way: Proving & { readon
     ...common,
     findEndpoint: createEndpoints({
       ...{ ...common, config, log, now, identityHeaders, assertionKeys, clearSession },
-      ...{ provider, authorizationServer, relyingParty },
+      ...{ provider, authorizationServer, relyingParty, store, revocations },
       userInfo: createTellUserInfo(config, lasting, authorizationServer),
     }),
     tell: createTell({
@@ -149,6 +149,7 @@ function createHandler(config: Config, lasting: Lasting, way: Proving & { readon
     findRoute: createRoutes(config.routes),
     forward,
     publicUrl,
+    endsBearersAtExpiry: config.streams.endAtExpiry,
     requestLog: config.log.requests ? log : undefined,
   });
 }

@@ -46,6 +46,8 @@ export interface HandleNeeds {
   readonly publicUrl: string;
   readonly turnAway: TurnAway;
   readonly metrics: Metrics;
+  /** Whether what a bearer token began ends when that expires. */
+  readonly endsBearersAtExpiry: boolean;
   /** Absent when forwarded requests are not to be logged. */
   readonly requestLog: Log | undefined;
 }
@@ -139,7 +141,10 @@ function send(needs: HandleNeeds, asked: Asked, route: Route, sent: Sent): Promi
   return needs.forward(asked.exchange, planOf(needs, asked, route, sent)).then((forwarded) => {
     if (forwarded.kind === 'failed') {
       const { code, cause } = forwarded;
-      needs.turnAway(asked.exchange, refusalFor(code), { path: asked.target.path, cause });
+      // Signed out while it waited for its answer: that is said like any other sign-out.
+      const isOver = code === 'session_revoked' || code === 'session_expired';
+      const signIn = isOver || code === 'token_expired' ? { signInAt: signInAt(needs, asked) } : {};
+      needs.turnAway(asked.exchange, refusalFor(code, isOver), { path: asked.target.path, cause, ...signIn });
       return;
     }
     needs.metrics.request('forwarded');
@@ -155,10 +160,15 @@ function planOf(needs: HandleNeeds, asked: Asked, route: Route, { admitted, told
     authorization: told.authorization,
     isPublic: route.access === 'public',
     maxBodyBytes: route.maxBodyBytes,
+    life: lifeOf(needs, admitted?.allow.identity),
     client: asked.client,
   };
   const renewed = admitted?.allow.renewedCookie;
   return renewed === undefined ? plan : { ...plan, setCookie: needs.setSession(renewed) };
+}
+
+function lifeOf(needs: HandleNeeds, identity: Identity | undefined): Identity | undefined {
+  return identity?.session !== undefined || needs.endsBearersAtExpiry ? identity : undefined;
 }
 
 /** Where a person signs in to come back here; a way back that is too long to carry is left out. */

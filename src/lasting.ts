@@ -1,7 +1,9 @@
 import type { Config, RedisSettings } from './config/config.ts';
 import type { Clock } from './config/units.ts';
+import { createUnderWay, type UnderWay } from './forward/under-way.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { createHeardTokens, type HeardTokens } from './oidc/backchannel-logout.ts';
 import type { Client } from './oidc/client.ts';
 import type { Outbound } from './oidc/outbound.ts';
 import { createRenew, type Renewer } from './oidc/renew.ts';
@@ -33,6 +35,10 @@ export interface Lasting {
   /** One memory of spent refresh tokens, whatever the settings were when they were spent. */
   readonly renewer: Renewer;
   readonly loop: SignInLoop;
+  /** Logout tokens that were used. */
+  readonly heard: HeardTokens;
+  /** What is open on behalf of somebody. */
+  readonly underWay: UnderWay;
   /** Speaks to providers as the newest settings say; never closed. */
   readonly outbound: Outbound;
   /** From now on these are the newest. */
@@ -54,6 +60,8 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
   const redis = () => (newest ? newest.redis : config.redis);
   const shared = createSharedState({ ...needs, config, redis, seal });
   const { store, revocations, coordination } = shared;
+  const underWay = createUnderWay({ isRevoked: revocations.isRevoked, now, log });
+  revocations.subscribe(underWay.revoked);
   const asking = {
     get client() {
       return current().client;
@@ -67,6 +75,8 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
     ...{ shared, store, revocations },
     renewer: createRenew(Object.assign(asking, { coordination, now, log, metrics })),
     loop: createSignInLoop({ now }),
+    heard: createHeardTokens({ now }),
+    underWay,
     outbound: {
       fetch: (url, sent) => current().outbound.fetch(url, sent),
       allows: (url, namedBy) => current().outbound.allows(url, namedBy),

@@ -1,7 +1,6 @@
 import { createDecisions, type Decisions } from './access/decisions.ts';
 import { bytesBesideIdentity } from './access/tell.ts';
 import { type AuthenticateBearer, createAuthenticate } from './authenticate/authenticate.ts';
-import { createAuthenticateSession } from './authenticate/session-authenticate.ts';
 import type { Config } from './config/config.ts';
 import { fingerprint } from './config/fingerprint.ts';
 import type { Lasting, Newest } from './lasting.ts';
@@ -11,6 +10,7 @@ import { createProvider, type Provider, type ProviderPlace } from './oidc/provid
 import { createRelyingParty, type RelyingParty } from './oidc/relying-party.ts';
 import { createServiceToken, type ServiceToken } from './oidc/service-token.ts';
 import { inherit, type Part } from './part.ts';
+import { createProveSession } from './prove-session.ts';
 import { createSeal } from './session/seal.ts';
 import { type Cookies, createCookies } from './session/session-cookie.ts';
 import { createAdditionalIssuers, createWaysIn } from './ways-in.ts';
@@ -70,7 +70,7 @@ export function createProving(config: Config, lasting: Lasting, before?: Proving
     newest: { outbound, client, seal, claims: config.identityHeaders.claims, redis: config.redis },
     ...{ cookies, provider, authorizationServer },
     issuers: new Set([...issuers.all.values()].map(({ value }) => value)),
-    relyingParty: createRelyingParty({ ...lasting, config, client, cookies, seal, sameSite }),
+    relyingParty: createRelyingParty({ ...lasting, config, client, provider, cookies, seal, sameSite }),
     serviceToken: serviceToken.value,
     decisions: decisions.value,
     parts: { issuers: issuers.all, serviceToken, waysIn, decisions },
@@ -128,18 +128,10 @@ function createIssuers({ auth }: Config, lasting: Lasting, before: Parts['issuer
 }
 
 function createDecider(config: Config, lasting: Lasting, token: AuthenticateBearer): Decisions {
-  const { renewer, loop } = lasting;
   const identity = { trustUnverifiedEmail: config.auth.trustUnverifiedEmail, claims: config.identityHeaders.claims };
-  const limits = config.session;
-  const proveSession = createAuthenticateSession({ ...lasting, renew: renewer.renew, limits, identity });
   const authenticate = createAuthenticate({
     token,
-    session: async (cookie) => {
-      const proof = await proveSession(cookie);
-      const session = proof.kind === 'proven' ? proof.identity.session : undefined;
-      if (session) loop.seen(session);
-      return proof;
-    },
+    session: createProveSession({ ...lasting, limits: config.session, identity }),
   });
   const cache = { ...config.decisionCache, besideEach: bytesBesideIdentity(config.upstreams) };
   const issuerScopes = new Map(

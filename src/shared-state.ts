@@ -91,7 +91,7 @@ const LEASE_MARGIN_MS = 2000;
 const UNKNOWN = new Failure('store_unreachable', 'nobody knows who was signed out elsewhere: revocations are required');
 
 function createStore({ config, seal, log, now }: SharedStateNeeds, redis: Redis | undefined): SessionStore {
-  const { store, maxSessions, idleMs } = config.session;
+  const { store, maxSessions, idleMs, absoluteMs } = config.session;
   switch (store) {
     case 'cookie':
       return createCookieStore({ seal });
@@ -101,6 +101,7 @@ function createStore({ config, seal, log, now }: SharedStateNeeds, redis: Redis 
         now,
         max: maxSessions,
         idleMs,
+        absoluteMs,
         onEvict: (_id, madeRoomFor) => log.warn('session.evicted', { madeRoomFor }),
       });
     case 'redis':

@@ -16,8 +16,10 @@ const lines: readonly (readonly string[])[] = [
   ['access'],
   ['answer', 'forward', 'flyte'],
   ['handle'],
+  ['backchannel-endpoint', 'sessions-endpoint'],
   ['endpoints'],
-  ['ways-in', 'shared-state'],
+  ['ways-in', 'shared-state', 'prove-session', 'operator-sessions'],
+  ['admin-api'],
   ['lasting'],
   ['part'],
   ['proving'],
@@ -29,7 +31,7 @@ const lines: readonly (readonly string[])[] = [
   ['workers'],
   ['serve'],
   ['demo'],
-  ['api-key-command', 'doctor'],
+  ['api-key-command', 'sessions-command', 'doctor'],
   ['cli'],
 ];
 

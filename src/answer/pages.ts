@@ -8,8 +8,12 @@ body{font:16px/1.6 system-ui,sans-serif;margin:0;min-height:100vh;display:grid;p
 main{background:#fff;max-width:34rem;margin:1rem;padding:2rem 2.5rem;border-radius:12px;box-shadow:0 2px 24px #0001}
 h1{font-size:1.4rem;margin:0 0 .6rem}p{margin:.6rem 0}
 a.go,button{display:inline-block;margin-top:.8rem;font:inherit;padding:.5rem 1.2rem;border:0;border-radius:8px;background:#6d28d9;color:#fff;text-decoration:none;cursor:pointer}
+button.small{margin:0;padding:.25rem .8rem;font-size:.9rem}button.plain{background:#0000;color:inherit;box-shadow:inset 0 0 0 1px #8888}
+ul{list-style:none;margin:1.2rem 0;padding:0}li{display:flex;gap:1rem;align-items:center;justify-content:space-between;padding:.8rem 0;border-top:1px solid #8884}
+li span{color:#62627a;font-size:.9rem;overflow-wrap:anywhere}li form{flex:none}mark{background:#6d28d922;color:inherit;border-radius:6px;padding:.1rem .5rem;font-size:.8rem;white-space:nowrap}
+.aside{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 small{display:block;margin-top:1.6rem;color:#62627a}code{font-size:.9em;word-break:break-all}
-@media(prefers-color-scheme:dark){body{background:#14141c;color:#ececf4}main{background:#20202c}small{color:#a2a2b8}}
+@media(prefers-color-scheme:dark){body{background:#14141c;color:#ececf4}main{background:#20202c}small,li span{color:#a2a2b8}}
 `;
 const styleHash = hash('sha256', style, 'base64');
 
@@ -159,7 +163,12 @@ export function refreshPage(to: string): Reply {
   );
 }
 
-function html(status: number, title: string, body: string, head = ''): Reply {
+/**
+ * A page of ours: nothing on it runs, and nothing is loaded.
+ *
+ * @param title, body as they are: what did not come from us has to be escaped
+ */
+export function html(status: number, title: string, body: string, head = ''): Reply {
   // A form of ours is answered with a redirect to the provider, which the directive would have to name.
   const formAction = body.includes('<form') ? '' : "; form-action 'none'";
   return {
@@ -178,6 +187,7 @@ function html(status: number, title: string, body: string, head = ''): Reply {
   };
 }
 
-function escapeHtml(text: string): string {
+/** For text and for quoted attributes. */
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }

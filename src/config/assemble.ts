@@ -19,6 +19,7 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
     auth: assembleAuth(settings, secrets, folder),
     cookieKeys: secrets.cookieKeys,
     assertionKeys: secrets.assertionKeys,
+    ...(secrets.adminToken && { adminToken: secrets.adminToken }),
     session: {
       idleMs: session.idle,
       absoluteMs: session.absolute,
@@ -34,6 +35,7 @@ export function assemble(settings: Settings, secrets: Secrets, folder: string): 
       maxBytes: decisionCache.maxBytes,
       outsideMs: decisionCache.outside,
     },
+    streams: settings.streams,
     identityHeaders,
     ...assembleServiceApp(settings, secrets),
     upstreams: Object.fromEntries(

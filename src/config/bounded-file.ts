@@ -4,20 +4,22 @@ import { createReadStream } from 'node:fs';
  * Reads a UTF-8 text no larger than a bound. It never throws.
  *
  * @param max bytes
- * @returns the text, or in a few words why there is none; never a part of the file or its path
+ * @returns the text, or in a few words why there is none (never a part of the file or its path), and whether there is no
+ * such file
  */
 export async function readBoundedText(
   file: string,
   max: number,
-): Promise<{ readonly text: string } | { readonly trouble: string }> {
+): Promise<{ readonly text: string } | { readonly trouble: string; readonly isMissing: boolean }> {
   try {
     const content = await readUpTo(file, max);
     return content
       ? { text: new TextDecoder('utf-8', { fatal: true }).decode(content) }
-      : { trouble: `more than ${max} bytes` };
+      : { trouble: `more than ${max} bytes`, isMissing: false };
   } catch (cause) {
     // Whoever asked tells it: nothing starts with a file that cannot be read.
-    return { trouble: describe(cause) };
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    return { trouble: describe(cause), isMissing };
   }
 }
 

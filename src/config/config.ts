@@ -136,6 +136,8 @@ export interface Config {
   readonly cookieKeys: readonly CookieKey[];
   /** PEM (PKCS#8), P-256 or Ed25519; the first signs, all are published. At least one where an upstream needs one. */
   readonly assertionKeys: readonly Secret[];
+  /** What the operator's API is asked with; absent: there is no such API. */
+  readonly adminToken?: Secret;
   readonly session: {
     readonly idleMs: Millis;
     readonly absoluteMs: Millis;
@@ -149,6 +151,10 @@ export interface Config {
   readonly revocations: 'best-effort' | 'required';
   /** Present where sessions or coordination use it. */
   readonly redis?: RedisSettings;
+  readonly streams: {
+    /** Whether what a bearer token opened ends when the token expires. */
+    readonly endAtExpiry: boolean;
+  };
   readonly decisionCache: {
     readonly maxAgeMs: Millis;
     readonly maxEntries: number;

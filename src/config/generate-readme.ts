@@ -33,6 +33,7 @@ They come from files and never print. \`secretsDir\` holds them under flyteadmin
 | \`cookie_block_key\` | base64 keys of 16, 24 or 32 bytes, paired with the hash keys line by line |
 | \`client_secret\` | the service app's client secret, one line; only where an upstream has \`upstreamAuthorization: service-app\` |
 | \`assertion_key\` | private keys in PEM, P-256 or Ed25519, one below the other; only where an upstream has \`alb\` or \`assertion\` among its \`identityHeaders\` |
+| \`admin_token\` | one line of 32 to 1024 characters: what operators send to the API of the admin port; without the file there is no such API |
 
 The secret of \`auth.introspection\` has a file of its own, by path.
 

@@ -11,6 +11,7 @@ export const secretNames = {
   block: 'cookie_block_key',
   serviceApp: 'client_secret',
   assertion: 'assertion_key',
+  admin: 'admin_token',
 } as const;
 
 const issuerUrl = 'the URL of an identity provider, such as https://idp.example.com/oauth2/default';

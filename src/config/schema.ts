@@ -69,7 +69,10 @@ const server = section(
       certFile: optional(file('PEM, the certificate and its chain', 'tls.crt')),
       keyFile: optional(file('PEM, its private key', 'tls.key')),
     }),
-    admin: address({ doc: '/healthz, /readyz and /metrics; never on the public port', default: '127.0.0.1:9090' }),
+    admin: address({
+      doc: '/healthz, /readyz and /metrics, and with the secret file admin_token an API that lists sessions and ends them; never on the public port',
+      default: '127.0.0.1:9090',
+    }),
     trustedProxies: listOf(
       parsed({
         doc: 'whose X-Forwarded-* and X-Auth-Request-Redirect are believed; nobody by default',
@@ -208,6 +211,12 @@ export const schema = section('The settings of flytegate: one file, no environme
     of: ['best-effort', 'required'],
   }),
   redis: redisSection(file),
+  streams: section('What is open when the right to it ends; with a session, streams and sockets always end', {
+    endAtExpiry: flag({
+      doc: 'streams and sockets that a bearer token opened end when the token expires, within a second',
+      default: false,
+    }),
+  }),
   decisionCache: section('How long a yes may be reused', {
     maxAge: duration({
       doc: 'in this process; a token revoked elsewhere works for so long',

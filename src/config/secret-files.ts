@@ -24,6 +24,8 @@ export interface Secrets {
   readonly serviceSecret?: ClientSecret;
   readonly redisPassword?: Secret;
   readonly sentinelPassword?: Secret;
+  /** Of the operator's API; absent: there is none. */
+  readonly adminToken?: Secret;
   /** All files that were read, or should have been. */
   readonly files: SeenFiles;
   /** Those of them that other rooms read by themselves. */
@@ -59,6 +61,7 @@ export async function readSecrets(
   const assertionKeys = await readKeysOfAssertions(draft, folder, findings);
   const serviceSecret = await readServiceSecret(draft, folder, findings);
   const redisPasswords = await readRedisPasswords(draft, folder, findings);
+  const adminToken = await readAdminToken(draft, folder, findings);
   const pemFiles = await checkPemFiles(draft, folder, findings);
   const secrets = {
     ...(clientSecret && { clientSecret }),
@@ -66,6 +69,7 @@ export async function readSecrets(
     cookieKeys,
     assertionKeys,
     ...(serviceSecret && { serviceSecret }),
+    ...(adminToken && { adminToken }),
     ...redisPasswords,
     files,
     pemFiles,
@@ -123,6 +127,28 @@ async function readServiceSecret(
     ? { path, file: resolve(folder, clientSecretFile), shown: '', hint }
     : inSecretsDir(draft, folder, { path, name: secretNames.serviceApp, hint });
   return named && readSecretLines(named, findings);
+}
+
+/** Read where it is there. */
+async function readAdminToken(
+  draft: SettingsDraft,
+  folder: string,
+  { mistakes, files }: Findings,
+): Promise<Secret | undefined> {
+  if (!draft.secretsDir) return undefined;
+  const file = resolve(folder, draft.secretsDir, secretNames.admin);
+  const read = await readSeen(file, maxSecretBytes, files);
+  if (!('text' in read) && !existsSync(file)) return undefined;
+  const token = 'text' in read ? read.text.replace(/\r?\n$/, '') : '';
+  if (/^[\x21-\x7e]{32,1024}$/.test(token)) return new Secret(token);
+  const found = 'text' in read ? 'something else' : read.trouble;
+  mistakes.push({
+    path: ['secretsDir'],
+    expected: `in ${secretNames.admin} one line of 32 to 1024 characters without blanks`,
+    found,
+    hint: 'openssl rand -base64 32 makes one; without the file the admin API is off',
+  });
+  return undefined;
 }
 
 /** Read only where an upstream is told something signed. */

@@ -5,7 +5,7 @@ export const consolePage: Page = {
   title: 'Flyte console – demo',
   wide: true,
   body: `<header><div><h1>Demo control plane</h1><p>You reached it through flytegate.</p></div>
-<a class="button" href="/logout">Sign out</a></header>
+<nav><a href="/sessions">Sessions</a> <a class="button" href="/logout">Sign out</a></nav></header>
 <div class="grid">
 <section aria-labelledby="who"><h2 id="who">Who you are: <code>/me</code></h2><table id="me" aria-live="polite"></table></section>
 <section aria-labelledby="seen"><h2 id="seen">What the service is told</h2><table id="identity" aria-live="polite"></table></section>

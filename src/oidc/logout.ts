@@ -120,7 +120,10 @@ function isFromOtherSite({ fetchSite }: OidcRequest): boolean {
  * Whether a POST came from a page of ours. A page with `Referrer-Policy: no-referrer`, as ours are, sends `Origin: null` even
  * to its own origin (Fetch §3.2): then the browser's Sec-Fetch-Site decides.
  */
-function isOwnPage({ pageOrigin, fetchSite }: OidcRequest, authorizedUris: readonly string[]): boolean {
+export function isOwnPage(
+  { pageOrigin, fetchSite }: { readonly pageOrigin?: string | undefined; readonly fetchSite?: string | undefined },
+  authorizedUris: readonly string[],
+): boolean {
   if (pageOrigin !== undefined && pageOrigin !== 'null') return authorizedUris.includes(pageOrigin);
   if (pageOrigin === 'null') return fetchSite === 'same-origin';
   return fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none';

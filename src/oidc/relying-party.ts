@@ -6,6 +6,7 @@ import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Cookies } from '../session/session-cookie.ts';
 import type { SessionStore } from '../session/store.ts';
+import { createBackchannelLogout, type HeardTokens, type SaidSignedOut } from './backchannel-logout.ts';
 import { createCallback } from './callback.ts';
 import type { Client } from './client.ts';
 import { createFindSession } from './find-session.ts';
@@ -14,6 +15,7 @@ import { createLoginStates } from './login-state.ts';
 import { createLogout } from './logout.ts';
 import type { OidcRequest, Outcome } from './outcome.ts';
 import { createPlaces } from './place.ts';
+import type { Provider } from './provider.ts';
 import type { Renewer } from './renew.ts';
 import type { SignInLoop } from './sign-in-loop.ts';
 
@@ -22,6 +24,8 @@ export interface RelyingParty {
   login(request: OidcRequest): Promise<Outcome>;
   callback(request: OidcRequest): Promise<Outcome>;
   logout(request: OidcRequest): Promise<Outcome>;
+  /** The provider says by a form that somebody signed out there. */
+  backchannelLogout(form: string): Promise<SaidSignedOut>;
   /** Waits for what is still being said to the provider, renewals too. Never throws. */
   settled(): Promise<void>;
 }
@@ -29,9 +33,11 @@ export interface RelyingParty {
 export interface RelyingPartyNeeds {
   readonly config: Config;
   readonly client: Client;
+  readonly provider: Provider;
   /** Both outlive the settings. */
   readonly renewer: Pick<Renewer, 'latest' | 'settled'>;
   readonly loop: SignInLoop;
+  readonly heard: HeardTokens;
   readonly store: SessionStore;
   readonly revocations: Revocations;
   readonly seal: Seal;
@@ -44,7 +50,8 @@ export interface RelyingPartyNeeds {
 
 /** Puts the room together: the conversations with the browser, in which the gateway is the provider's client. */
 export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
-  const { config, client, renewer, loop, store, revocations, seal, cookies, now, log, metrics } = needs;
+  const { config, client, provider, heard, renewer, loop, store, revocations, seal, cookies, now, log, metrics } =
+    needs;
   const { authorizedUris } = config.auth;
   const { openId, idpQueryParameter, redirectUrl } = config.auth.userAuth;
   const { clientId, scopes } = openId;
@@ -71,6 +78,7 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
     login: createLogin({ ...common, ...idp, clientId, scopes, states }),
     callback: createCallback({ ...common, claims, keepsAccessToken, states, seal, sameSite: needs.sameSite, loop }),
     logout,
+    backchannelLogout: createBackchannelLogout({ provider, clientId, heard, revocations, limits, now, log }),
     settled: async () => {
       await Promise.all([settled(), renewer.settled()]);
     },

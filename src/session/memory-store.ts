@@ -1,8 +1,11 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock, Millis } from '../config/units.ts';
+import { createBegun } from './begun.ts';
+import { listed } from './listed.ts';
 import { createPeopleSessions } from './people-sessions.ts';
 import type { Seal } from './seal.ts';
 import type { Session } from './session.ts';
+import type { ListedSession, SessionList, Whereabouts } from './session-list.ts';
 import { sessionTooLarge } from './session-size.ts';
 import type { SessionStore } from './store.ts';
 
@@ -20,6 +23,7 @@ export type EvictedFor = 'everyone' | 'same-person';
  *
  * @param needs.max     sessions kept at most, and 64 of one person; beyond it the one that was opened longest ago makes room
  * @param needs.idleMs  idle limit: a session that nobody moved on for so long falls out
+ * @param needs.absoluteMs when sessions end, from their beginning on: shown only
  * @param needs.onEvict told of a session that had to make room before its time: that browser is signed out
  */
 export function createMemoryStore(needs: MemoryNeeds & { readonly seal: Seal }): SessionStore {
@@ -32,10 +36,10 @@ export function createMemoryStore(needs: MemoryNeeds & { readonly seal: Seal }):
       const session = sessions.use(id);
       return session ? { kind: 'alive', session } : { kind: 'absent' };
     },
-    async create(session) {
+    async create(session, from) {
       checkSize(session);
       sessions.makeRoomFor(session);
-      sessions.keep(session);
+      sessions.begin(session, from);
       return seal.seal('session', { sid: session.id });
     },
     async update(session) {
@@ -48,6 +52,7 @@ export function createMemoryStore(needs: MemoryNeeds & { readonly seal: Seal }):
     async end(id) {
       sessions.drop(id);
     },
+    list: sessions.list,
   };
 }
 
@@ -55,11 +60,16 @@ interface MemoryNeeds {
   readonly now: Clock;
   readonly max: number;
   readonly idleMs: Millis;
+  readonly absoluteMs: Millis;
   readonly onEvict: (sessionId: string, madeRoomFor: EvictedFor) => void;
 }
 
-function createSessions({ now, max, idleMs, onEvict }: MemoryNeeds) {
+/** Sessions on one page of the list. */
+export const PAGE = 200;
+
+function createSessions({ now, max, idleMs, absoluteMs, onEvict }: MemoryNeeds) {
   const people = createPeopleSessions();
+  const begun = createBegun();
   const isIdle = (session: Session) => session.seenAt + idleMs <= now();
   const sessions = new LRUCache<string, Session>({
     max,
@@ -67,6 +77,7 @@ function createSessions({ now, max, idleMs, onEvict }: MemoryNeeds) {
     ttlResolution: 0,
     dispose: (session, id, reason) => {
       people.drop(session);
+      if (reason !== 'set') begun.drop(id);
       if (reason === 'evict' && !isIdle(session)) onEvict(id, 'everyone');
     },
   });
@@ -76,16 +87,37 @@ function createSessions({ now, max, idleMs, onEvict }: MemoryNeeds) {
     purgedAt = now();
     sessions.purgeStale();
   };
+  const keep = (session: Session) => {
+    sessions.set(session.id, session, { ttl: Math.max(1, Math.ceil(session.seenAt + idleMs - now())) });
+    people.touch(session);
+  };
+  const show = (id: string): readonly ListedSession[] => {
+    const session = sessions.peek(id);
+    return session ? [listed(session, begun.of(id), absoluteMs)] : [];
+  };
+  const list: SessionList = {
+    ofPerson: async (person) => people.of(person).flatMap(show),
+    page: async (cursor = '0') => {
+      const shown: ListedSession[] = [];
+      for (const next of begun.after(Number(cursor))) {
+        shown.push(...show(next.id));
+        if (shown.length === PAGE) return { sessions: shown, cursor: String(next.cursor) };
+      }
+      return { sessions: shown };
+    },
+  };
   return {
+    list,
     has: (id: string) => sessions.has(id),
     use: (id: string) => {
       const session = sessions.get(id);
       if (session) people.touch(session);
       return session;
     },
-    keep: (session: Session) => {
-      sessions.set(session.id, session, { ttl: Math.max(1, Math.ceil(session.seenAt + idleMs - now())) });
-      people.touch(session);
+    keep,
+    begin: (session: Session, from: Whereabouts | undefined) => {
+      keep(session);
+      begun.add(session.id, from);
     },
     /** Among the same person's first: a full store would take the room from somebody else. */
     makeRoomFor: (session: Session) => {

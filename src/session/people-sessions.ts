@@ -8,6 +8,8 @@ export interface PeopleSessions {
   touch(session: Owned): void;
   /** Forgets a session; one that isn't there is no error. */
   drop(session: Owned): void;
+  /** Ids of all sessions of one person. */
+  of(person: { readonly issuer: string; readonly subject: string }): readonly string[];
   /** The person's session that was used longest ago, when they have `max` or more. */
   oldestOf(session: Owned, max: number): string | undefined;
 }
@@ -30,6 +32,7 @@ export function createPeopleSessions(): PeopleSessions {
       own?.delete(session.id);
       if (own?.size === 0) people.delete(person);
     },
+    of: ({ issuer, subject }) => [...(people.get(personOf({ issuer, claims: { sub: subject } })) ?? [])],
     oldestOf: (session, max) => {
       const own = people.get(personOf(session));
       const [oldest] = own && own.size >= max ? own : [];
@@ -38,6 +41,6 @@ export function createPeopleSessions(): PeopleSessions {
   };
 }
 
-function personOf({ issuer, claims }: Owned): string {
+function personOf({ issuer, claims }: Pick<Owned, 'issuer' | 'claims'>): string {
   return JSON.stringify([issuer, claims.sub]);
 }

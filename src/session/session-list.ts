@@ -10,7 +10,7 @@ export interface Whereabouts {
 }
 
 /** A session as its owner and operators see it; nothing here opens it. */
-export interface ListedSession extends Omit<SessionMarks, 'sid'>, Whereabouts {
+export interface ListedSession extends SessionMarks, Whereabouts {
   readonly seenAt: Millis;
   /** When it ends whatever happens. */
   readonly endsAt: Millis;

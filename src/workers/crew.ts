@@ -1,5 +1,6 @@
 import type { Worker } from 'node:cluster';
 import type { Millis } from '../config/units.ts';
+import { type AdminReply, type AdminRequest, NOBODY_ANSWERS } from '../observe/admin.ts';
 import { countedBy, type Figures } from '../observe/figures.ts';
 import type { Log } from '../observe/log.ts';
 import { type FromWorker, isMessage, type ToWorker, type Trouble, type WorkerState } from './messages.ts';
@@ -26,6 +27,8 @@ export interface Crew {
   states(): Promise<readonly WorkerState[]>;
   /** What all of them have counted, those that are gone included, who left nothing but counts. */
   figures(): Promise<readonly (readonly Figures[])[]>;
+  /** Asks one of them, always the same as long as it is there: it counts the wrong tokens. */
+  api(request: AdminRequest): Promise<AdminReply>;
   /** Nobody is replaced any more. Tells all to stop, and resolves when none is left; by force after so long. */
   stop(graceMs: Millis): Promise<void>;
 }
@@ -36,6 +39,8 @@ const PAUSES = { firstMs: 100, longestMs: 30_000 };
 /** How long a worker may take to tell its state, and to take new settings over. */
 const STATE_MS: Millis = 3000;
 const SETTLE_MS: Millis = 30_000;
+/** The admin port itself gives up a little later. */
+const API_MS: Millis = 8000;
 
 interface Member {
   readonly worker: Worker;
@@ -87,6 +92,13 @@ class Places implements Crew {
     // In one moment, so that nobody is in both: whoever did not answer counts by what was last heard.
     const [alive, gone] = [[...this.#members.values()].map(({ figures }) => figures), this.#counted];
     return [...alive, await gone];
+  }
+
+  async api(request: AdminRequest): Promise<AdminReply> {
+    const member = [...this.#members.values()].find(isListening);
+    const relayed = { ...request, query: request.query.toString() };
+    const answer = member && (await this.#ask(member, (id) => ({ kind: 'api', request: relayed, id }), API_MS));
+    return answer?.kind === 'api' ? answer.reply : NOBODY_ANSWERS;
   }
 
   async stop(graceMs: Millis): Promise<void> {
@@ -143,6 +155,7 @@ class Places implements Crew {
         member.figures = message.state.figures;
         this.#asked.get(message.id)?.(message);
         return;
+      case 'api':
       case 'taken':
         this.#asked.get(message.id)?.(message);
     }

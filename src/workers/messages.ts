@@ -1,3 +1,4 @@
+import type { AdminReply, AdminRequest } from '../observe/admin.ts';
 import type { Figures } from '../observe/figures.ts';
 import type { Readiness } from '../observe/health.ts';
 import type { ReloadOutcome } from '../observe/metrics.ts';
@@ -7,7 +8,11 @@ export type ToWorker =
   /** A `Config` as `encodeConfig` writes it: the first one starts the worker, later ones are taken over. */
   | { readonly kind: 'settings'; readonly settings: string; readonly id: number }
   | { readonly kind: 'state'; readonly id: number }
+  /** What an operator asks of the API. */
+  | { readonly kind: 'api'; readonly request: RelayedRequest; readonly id: number }
   | { readonly kind: 'stop' };
+
+export type RelayedRequest = Omit<AdminRequest, 'query'> & { readonly query: string };
 
 /** What a worker says of itself. */
 export interface WorkerState {
@@ -32,6 +37,7 @@ export type FromWorker =
   | { readonly kind: 'failed'; readonly trouble: Trouble }
   | { readonly kind: 'taken'; readonly outcome: ReloadOutcome; readonly id: number }
   | { readonly kind: 'state'; readonly state: WorkerState; readonly id: number }
+  | { readonly kind: 'api'; readonly reply: AdminReply; readonly id: number }
   /** Its last figures: it ends now. */
   | { readonly kind: 'last'; readonly figures: readonly Figures[] };
 

@@ -52,6 +52,7 @@ export function createPrimary(config: Config, needs: Partial<Pick<CrewNeeds, 'fo
     listen: config.server.admin,
     readiness: async () => readinessOf(state, count, await crew.states()),
     metrics: { page: async () => pageOf([await metrics.figures(), ...(await crew.figures())]) },
+    api: (request) => crew.api(request),
   });
   const stop = async () => {
     state = 'draining';

@@ -2,8 +2,16 @@ import cluster from 'node:cluster';
 import type { Config } from '../config/config.ts';
 import type { Loaded } from '../config/load.ts';
 import { type CreateAdmin, createGateway, type Gateway } from '../gateway.ts';
+import { type AdminReply, NOBODY_ANSWERS } from '../observe/admin.ts';
 import { createLog } from '../observe/log.ts';
-import { type FromWorker, isMessage, type ToWorker, type Trouble, type WorkerState } from './messages.ts';
+import {
+  type FromWorker,
+  isMessage,
+  type RelayedRequest,
+  type ToWorker,
+  type Trouble,
+  type WorkerState,
+} from './messages.ts';
 import { decodeConfig } from './wire-config.ts';
 
 /**
@@ -59,6 +67,9 @@ function createLife(started: PromiseWithResolvers<void>): Life {
         case 'state':
           void admin.state().then((state) => say({ kind: 'state', state, id: message.id }));
           return;
+        case 'api':
+          void admin.api(message.request).then((reply) => say({ kind: 'api', reply, id: message.id }));
+          return;
         case 'settings':
           takeOver(decodeConfig(message.settings), message.id).then(started.resolve, started.reject);
       }
@@ -97,6 +108,8 @@ interface NoAdmin {
   readonly create: CreateAdmin;
   /** What would be on its pages. */
   state(): Promise<WorkerState>;
+  /** What its API would answer. Never throws. */
+  api(request: RelayedRequest): Promise<AdminReply>;
 }
 
 /** Takes the place of the operator's port: what would be on its pages is told to the primary process instead. */
@@ -106,6 +119,15 @@ function createNoAdmin(): NoAdmin {
     create: (needs) => {
       pages = needs;
       return { start: async () => needs.listen, stop: async () => undefined };
+    },
+    api: async (request) => {
+      const query = new URLSearchParams(request.query);
+      try {
+        return (await pages?.api({ ...request, query })) ?? NOBODY_ANSWERS;
+      } catch {
+        // Safe: nothing was done that was not said; the primary process has no other way to hear of it.
+        return NOBODY_ANSWERS;
+      }
     },
     state: async () => ({
       readiness: (await pages?.readiness()) ?? { ready: false, state: 'starting', missing: [] },

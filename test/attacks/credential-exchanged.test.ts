@@ -49,6 +49,7 @@ async function planFor(way: (typeof ways)[number]): Promise<ForwardPlan> {
     publicUrl: 'https://flyte.example.com',
     turnAway: () => assert.fail('nobody is turned away'),
     metrics: createTestMetrics(),
+    endsBearersAtExpiry: false,
     requestLog: undefined,
   });
   await handle(exchange());

@@ -10,7 +10,10 @@ describe('one person who signs in again and again, with sessions kept in memory,
     const evicted: string[] = [];
     const seal = createSeal([cookieKey(1)]);
     const onEvict = (id: string) => evicted.push(id);
-    return { evicted, store: createMemoryStore({ seal, now: createTestClock().now, max, idleMs: HOUR, onEvict }) };
+    return {
+      evicted,
+      store: createMemoryStore({ seal, now: createTestClock().now, max, idleMs: HOUR, absoluteMs: 24 * HOUR, onEvict }),
+    };
   };
   const of = (sub: string, id: string, issuer = 'https://id.example.com') => session({ id, issuer, claims: { sub } });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
 import { createForward } from '../../src/forward/forward.ts';
-import { usualTimes } from '../forward/front.ts';
+import { endless, usualTimes } from '../forward/front.ts';
 import { createStage } from '../forward/stage.ts';
 import { openPort } from '../server/port.ts';
 import { exchangeRaw } from '../server/raw-connection.ts';
@@ -36,6 +36,7 @@ describe('once the connections to upstreams have ended, no more are opened', { t
         isOurCookie: () => false,
         flyteHeaders: [],
         limits: { streamWindow: 262_144, upgradeIdleMs: 0, bodyIdleMs: 60_000 },
+        underWay: endless(),
         log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
         metrics: {
           request: ignore,

@@ -88,7 +88,14 @@ describe('a session', () => {
     it(`hands its access token on only where it can stand in a header: ${JSON.stringify(token).slice(0, 30)}`, async () => {
       const { revocations, clock } = setUp();
       const seal = createSeal([cookieKey(1)]);
-      const store = createMemoryStore({ seal, now: clock.now, max: 10, idleMs: 8 * HOUR, onEvict: () => {} });
+      const store = createMemoryStore({
+        seal,
+        now: clock.now,
+        max: 10,
+        idleMs: 8 * HOUR,
+        absoluteMs: 24 * HOUR,
+        onEvict: () => {},
+      });
       const said = await setUp({ store, revocations }).proveSession(session({ accessToken: token }));
       assert.equal(said.kind === 'proven' && said.accessToken?.reveal(), expected);
     });
@@ -132,7 +139,14 @@ describe('a session', () => {
   it('that a store does not have is over, and one that a store cannot look for is neither here nor there', async () => {
     const clock = createTestClock();
     const seal = createSeal([cookieKey(1)]);
-    const memory = createMemoryStore({ seal, now: clock.now, max: 2, idleMs: HOUR, onEvict: () => {} });
+    const memory = createMemoryStore({
+      seal,
+      now: clock.now,
+      max: 2,
+      idleMs: HOUR,
+      absoluteMs: 24 * HOUR,
+      onEvict: () => {},
+    });
     const cookie = await memory.create(session());
     await memory.end(session().id);
     assert.deepEqual(await setUp({ store: memory }).prove(cookie), { kind: 'rejected', why: 'session_expired' });
@@ -160,7 +174,14 @@ describe('a session that is used', () => {
   it('needs no new cookie from a store that keeps it', async () => {
     const clock = createTestClock();
     const seal = createSeal([cookieKey(1)]);
-    const store = createMemoryStore({ seal, now: clock.now, max: 2, idleMs: 8 * HOUR, onEvict: () => {} });
+    const store = createMemoryStore({
+      seal,
+      now: clock.now,
+      max: 2,
+      idleMs: 8 * HOUR,
+      absoluteMs: 24 * HOUR,
+      onEvict: () => {},
+    });
     const { prove } = setUp({ store, now: clock.now });
     const cookie = await store.create(session());
     clock.set(T0 + 48 * MINUTE);

@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { Upstream } from '../../src/config/config.ts';
 import { Failure } from '../../src/failure.ts';
 import { createForward, type Forwarded, type ForwardNeeds, type ForwardPlan } from '../../src/forward/forward.ts';
+import { createUnderWay, type UnderWay } from '../../src/forward/under-way.ts';
 import type { Log } from '../../src/observe/log.ts';
 import type { Metrics, UpstreamState } from '../../src/observe/metrics.ts';
 import type { Exchange, Wire } from '../../src/server/exchange.ts';
@@ -40,6 +41,8 @@ export interface FrontNeeds {
   readonly limits?: Partial<ForwardNeeds['limits']>;
   readonly flyteHeaders?: readonly string[];
   readonly isIdentityHeader?: (name: string) => boolean;
+  /** What ends before its time; nothing does unless said. */
+  readonly underWay?: UnderWay;
   /** Whether a target belongs to a public route; none does unless said. */
   readonly isPublic?: (target: string) => boolean;
   /** What each request waits for before it is passed on, as for a decision. */
@@ -49,6 +52,11 @@ export interface FrontNeeds {
 }
 
 const quiet: Log = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Nobody signs out. */
+export function endless(): UnderWay {
+  return createUnderWay({ isRevoked: () => false, now: Date.now, log: quiet });
+}
 
 /** What tests of other things need not say of an upstream. */
 export const usualTimes = {
@@ -111,6 +119,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     isOurCookie: (name) => name.includes('flytegate'),
     flyteHeaders: needs.flyteHeaders ?? ['flyte-authorization'],
     limits: { streamWindow: 262_144, upgradeIdleMs: 0, bodyIdleMs: 60_000, ...needs.limits },
+    underWay: needs.underWay ?? endless(),
     log: needs.log ?? quiet,
     metrics,
     ...(needs.lookup && { lookup: needs.lookup }),

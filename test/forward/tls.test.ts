@@ -11,7 +11,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import type { Upstream } from '../../src/config/config.ts';
 import { createForward } from '../../src/forward/forward.ts';
 import { namedCertificate, testCertificate } from '../server/test-certificate.ts';
-import { type Front, listen, startFront, talk, usualTimes } from './front.ts';
+import { endless, type Front, listen, startFront, talk, usualTimes } from './front.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'flytegate-tls-'));
 const caFile = join(folder, 'ca.pem');
@@ -189,7 +189,8 @@ describe('an upstream over TLS', () => {
     const never = () => false;
     const limits = { streamWindow: 262_144, upgradeIdleMs: 0, bodyIdleMs: 60_000 };
     const upstreams = { up: setting };
-    const needs = { upstreams, isIdentityHeader: never, isOurCookie: never, flyteHeaders: [], limits, log };
+    const judges = { isIdentityHeader: never, isOurCookie: never, flyteHeaders: [] };
+    const needs = { upstreams, ...judges, limits, underWay: endless(), log };
     assert.throws(() => createForward({ ...needs, metrics: { ...metrics, page } }), {
       code: 'config_invalid',
       message: /absent\.pem/,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { createAdminServer } from '../../src/observe/admin.ts';
+import { createAdminServer, NOBODY_ANSWERS } from '../../src/observe/admin.ts';
 import { canConnect, type Readiness } from '../../src/observe/health.ts';
 import { createMetrics } from '../../src/observe/metrics.ts';
 
@@ -13,6 +13,7 @@ const admin = createAdminServer({
     return readiness;
   },
   metrics,
+  api: async () => NOBODY_ANSWERS,
 });
 const { host, port } = await admin.start();
 const ask = (path: string, init?: RequestInit) => fetch(`http://${host}:${port}${path}`, init);

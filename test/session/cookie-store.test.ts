@@ -42,7 +42,14 @@ describe('the cookie store', () => {
   });
 
   it('finds the cookie of the memory store unreadable', async () => {
-    const memory = createMemoryStore({ seal, now: createTestClock().now, max: 2, idleMs: HOUR, onEvict: () => {} });
+    const memory = createMemoryStore({
+      seal,
+      now: createTestClock().now,
+      max: 2,
+      idleMs: HOUR,
+      absoluteMs: 24 * HOUR,
+      onEvict: () => {},
+    });
     assert.equal((await store.open(await memory.create(session()))).kind, 'unreadable');
   });
 });

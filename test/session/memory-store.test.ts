@@ -3,11 +3,16 @@ import { describe, it } from 'node:test';
 import { createCookieStore } from '../../src/session/cookie-store.ts';
 import { createMemoryStore, type EvictedFor, MAX_SESSIONS_EACH } from '../../src/session/memory-store.ts';
 import { createSeal } from '../../src/session/seal.ts';
+import { describeSessionList } from '../contracts/session-list.contract.ts';
 import { describeSessionStore } from '../contracts/session-store.contract.ts';
 import { cookieKey, createTestClock, HOUR, MINUTE, session, T0 } from './fixtures.ts';
 
 describeSessionStore('the memory store', ({ seal, now }) =>
-  createMemoryStore({ seal, now, max: 10, idleMs: 8 * HOUR, onEvict: () => {} }),
+  createMemoryStore({ seal, now, max: 10, idleMs: 8 * HOUR, absoluteMs: 24 * HOUR, onEvict: () => {} }),
+);
+
+describeSessionList('the memory store', ({ seal, now }) =>
+  createMemoryStore({ seal, now, max: 1000, idleMs: 8 * HOUR, absoluteMs: 24 * HOUR, onEvict: () => {} }),
 );
 
 describe('the memory store', () => {
@@ -20,7 +25,12 @@ describe('the memory store', () => {
       evicted.push(id);
       why.add(madeRoomFor);
     };
-    return { why, clock, evicted, store: createMemoryStore({ seal, now: clock.now, max, idleMs: HOUR, onEvict }) };
+    return {
+      why,
+      clock,
+      evicted,
+      store: createMemoryStore({ seal, now: clock.now, max, idleMs: HOUR, absoluteMs: 24 * HOUR, onEvict }),
+    };
   };
 
   it('keeps everything but the id out of the cookie', async () => {

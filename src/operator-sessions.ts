@@ -1,0 +1,60 @@
+import type { Clock } from './config/units.ts';
+import { personDigest } from './observe/facts.ts';
+import type { Log } from './observe/log.ts';
+import type { SessionLimits } from './session/limits.ts';
+import type { Revocations, Revoked } from './session/revocations.ts';
+import type { ListedSession } from './session/session-list.ts';
+import type { SessionStore } from './session/store.ts';
+
+/** Whose sessions: one person's, or everybody's a page at a time. */
+export type Listing =
+  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string }
+  | { readonly kind: 'page'; readonly cursor: string | undefined };
+
+export type Shown =
+  | { readonly kind: 'shown'; readonly sessions: readonly ListedSession[]; readonly cursor?: string }
+  /** Sessions are with their browsers only. */
+  | { readonly kind: 'not-kept' };
+
+/** What operators do with sessions. */
+export interface OperatorSessions {
+  /** Without those that were signed out. @throws {Failure} `store_unreachable` */
+  list(listing: Listing): Promise<Shown>;
+  /** @throws {Failure} `store_unreachable` when some replica may not hear of it; it is in force in this process then */
+  revoke(of: Revoked): Promise<void>;
+}
+
+export function createOperatorSessions(needs: {
+  readonly store: Pick<SessionStore, 'list'>;
+  readonly revocations: Pick<Revocations, 'revoke' | 'isRevoked'>;
+  readonly limits: SessionLimits;
+  readonly log: Log;
+  readonly now: Clock;
+}): OperatorSessions {
+  const { store, revocations, limits, log, now } = needs;
+  const inForce = (sessions: readonly ListedSession[]) => sessions.filter((one) => !revocations.isRevoked(one));
+  return {
+    list: async (listing) => {
+      const { list } = store;
+      if (!list) return { kind: 'not-kept' };
+      if (listing.kind === 'person') return { kind: 'shown', sessions: inForce(await list.ofPerson(listing)) };
+      const { sessions, cursor } = await list.page(listing.cursor);
+      return { kind: 'shown', sessions: inForce(sessions), ...(cursor !== undefined && { cursor }) };
+    },
+    revoke: async (of) => {
+      log.info('logout.by_operator', factsOf(of));
+      await revocations.revoke({ of, at: now(), until: now() + limits.absoluteMs });
+    },
+  };
+}
+
+function factsOf(of: Revoked) {
+  switch (of.kind) {
+    case 'session':
+      return { of: of.kind, session: of.handle };
+    case 'provider-session':
+      return { of: of.kind, issuer: of.issuer };
+    case 'person':
+      return { of: of.kind, issuer: of.issuer, subject: personDigest(of.issuer, of.subject) };
+  }
+}
