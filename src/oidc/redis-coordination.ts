@@ -30,24 +30,31 @@ const MAX_LEASES = 5;
 /** Forms of a session that are followed to find its newest. */
 const MAX_STEPS = 8;
 
+// A full Redis refuses a script at its first write, if that one takes room: each begins with one that takes none, since what
+// is small and soon over must not keep people from staying signed in.
+
 /**
  * KEYS: result, lease. ARGV: owner, lease ms, or 0 to take none. Answers with the result, or whether the lease is the owner's.
  */
 const TAKE = `
 local done = redis.call('GET', KEYS[1])
 if done then return {'done', done} end
-if ARGV[2] ~= '0' and redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return {'mine'} end
-return {'not-mine'}`;
+if ARGV[2] == '0' or redis.call('GET', KEYS[2]) then return {'not-mine'} end
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[2], ARGV[1], 'PX', ARGV[2])
+return {'mine'}`;
 
 /** KEYS: lease. ARGV: owner, lease ms. One that is gone (an emptied Redis) is taken again. */
 const PROLONG = `
 local owner = redis.call('GET', KEYS[1])
 if owner and owner ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1`;
 
 /** KEYS: result, lease. ARGV: owner, result, ttl. */
 const SHARE = `
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1`;

@@ -144,7 +144,8 @@ async function ask(kept: Kept, question: Question, needs: RedisNeeds): Promise<u
   const { command, isBinary = false, blockMs = 0, timeoutMs } = question;
   const limitMs = timeoutMs + blockMs;
   const { promise: late, reject } = Promise.withResolvers<never>();
-  let dueAt = performance.now() + limitMs;
+  const askedAt = performance.now();
+  let dueAt = askedAt + limitMs;
   const giveUp = () => {
     // This process was held up, not Redis: the time counts from now on, once.
     if (performance.now() > dueAt + HELD_UP_MS) {
@@ -153,7 +154,8 @@ async function ask(kept: Kept, question: Question, needs: RedisNeeds): Promise<u
       return;
     }
     // Answers come in the order of the questions: silent for so long means dead, or so slow that it must not be waited for.
-    if (performance.now() - kept.heardAt >= limitMs) kept.link.close();
+    const isSilent = kept.heardAt <= askedAt || performance.now() - kept.heardAt >= limitMs / 2;
+    if (isSilent) kept.link.close();
     reject(down(needs, 'timeout', `no answer from Redis in ${limitMs} ms`));
   };
   let timer = setTimeout(giveUp, limitMs);

@@ -5,8 +5,8 @@
 // set, `t` a digest of its refresh token, `o` those that it had before, `x` when its access token dies. A person's sessions are
 // a sorted set of handles by when each ends.
 //
-// A full Redis (`maxmemory`) refuses a script at its first write, if that one takes room: so new sessions are refused whole,
-// while renewed ones are kept, whose refresh token would be lost otherwise.
+// A full Redis (`maxmemory`) refuses a script at its first write, if that one takes room, and never later: so new sessions are
+// refused whole, while renewed ones are kept, whose refresh token would be lost otherwise.
 
 /**
  * KEYS: session, person. ARGV: record, index entry, seen, token digest, access end, ttl, handle, end, now, most sessions of
@@ -33,7 +33,7 @@ return evicted`;
 export const UPDATE = `
 local known = redis.call('HMGET', KEYS[1], 't', 'o', 'x', 'p')
 if not known[1] then return 'gone' end
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
+redis.call('PEXPIRE', KEYS[1], math.max(redis.call('PTTL', KEYS[1]), tonumber(ARGV[5])))
 redis.call('ZADD', known[4], 'GT', ARGV[7], ARGV[6])
 if redis.call('PTTL', known[4]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', known[4], ARGV[5]) end
 local spent = known[2] or ''

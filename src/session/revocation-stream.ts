@@ -43,12 +43,13 @@ const BEGINNING = '0-0';
 
 /**
  * KEYS: stream, epoch. ARGV: id that older entries may go by, ttl, an epoch if there is none, then until and sealed revocation
- * of each. The epoch is a name for the stream as it grew up: one that was emptied gets another.
+ * of each. It begins with a write that takes no room, as a full Redis would refuse it otherwise. The epoch is a name for the stream as it grew up: one that was emptied gets another.
  */
 const ADD = `
+redis.call('XTRIM', KEYS[1], 'MINID', '~', ARGV[1])
 if not redis.call('GET', KEYS[2]) then redis.call('SET', KEYS[2], ARGV[3]) end
 for at = 4, #ARGV, 2 do
-  redis.call('XADD', KEYS[1], 'MINID', '~', ARGV[1], '*', 'u', ARGV[at], 'r', ARGV[at + 1])
+  redis.call('XADD', KEYS[1], '*', 'u', ARGV[at], 'r', ARGV[at + 1])
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])

@@ -104,7 +104,13 @@ for (const store of ['cookie', 'memory', 'redis'] as const) {
       }
       await rig.provider.restart();
       rig.move(minuteMs);
-      assert.equal((await get('/me', cookie)).status, 200);
+      let back = await get('/me', cookie);
+      // Replicas hear of a failure for a second, by Redis's clock.
+      while (store === 'redis' && back.status === 503) {
+        rig.move(minuteMs / 10);
+        back = await get('/me', cookie);
+      }
+      assert.equal(back.status, 200);
     });
 
     it('is over when the provider says that its refresh token is worth nothing', async () => {

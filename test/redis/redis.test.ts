@@ -62,6 +62,16 @@ describe('a Redis that is asked', { skip: redisProgram.skip, timeout: 60_000 }, 
     assert.equal(await redis.send(['PING']), 'PONG');
   });
 
+  it('takes no stall of this process for one of Redis', async () => {
+    const impatient = make({ commandTimeoutMs: 100 }).redis;
+    await impatient.start();
+    const asked = impatient.send(['PING']);
+    const until = performance.now() + 400;
+    while (performance.now() < until);
+    assert.equal(await asked, 'PONG');
+    assert.equal(impatient.state.isUp, true);
+  });
+
   it('fails at once when Redis dies, and comes back with it', async () => {
     await server.kill();
     await assert.rejects(redis.send(['GET', 'k']), unreachable);
