@@ -1,5 +1,6 @@
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import type { Readable } from 'node:stream';
+import type { Wire } from '../server/exchange.ts';
 import { keepRequestTrailers, requestTrailers } from '../server/request-trailers.ts';
 import { stopUpload } from '../server/stop-upload.ts';
 import type { Cut } from './cut.ts';
@@ -144,4 +145,9 @@ export class Http2Downstream implements Downstream {
 /** Whether the caller speaks gRPC proper: gRPC-Web is made for HTTP/1.1 and goes the way of everything else. */
 export function isGrpc(headers: IncomingHttpHeaders): boolean {
   return /^application\/grpc($|[+;])/i.test(headers['content-type'] ?? '');
+}
+
+/** The same of a request as it came in. */
+export function isGrpcCall(wire: Wire): boolean {
+  return wire.kind === 'http2' && isGrpc(wire.headers);
 }

@@ -8,7 +8,7 @@ import type { Exchange, Wire } from '../server/exchange.ts';
 import { type Cut, overBefore } from './cut.ts';
 import type { Downstream } from './downstream.ts';
 import { Http1Downstream } from './downstream-http1.ts';
-import { Http2Downstream, isGrpc } from './downstream-http2.ts';
+import { Http2Downstream, isGrpcCall } from './downstream-http2.ts';
 import { createHeaders, type Headers } from './headers.ts';
 import type { Pauses } from './health.ts';
 import { forwardHttp1 } from './http1.ts';
@@ -181,5 +181,5 @@ function downstreamOf(wire: Exclude<Wire, { kind: 'upgrade' }>): Downstream {
 /** HTTP/2 where the setting says so, and for gRPC, which is nothing without it. */
 function speaksHttp2(upstream: UpstreamConnections, wire: Wire): boolean {
   if (upstream.protocol === 'h2' || upstream.protocol === 'h2c') return true;
-  return wire.kind === 'http2' && isGrpc(wire.headers);
+  return isGrpcCall(wire);
 }

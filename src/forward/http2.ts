@@ -4,7 +4,7 @@ import type { Waiter, Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import { type Over, overBefore } from './cut.ts';
 import { grouped, isFinalStatus, MAX_INTERIM } from './downstream.ts';
-import { isGrpc } from './downstream-http2.ts';
+import { isGrpc, isGrpcCall } from './downstream-http2.ts';
 import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
 import { mayTryAgain } from './http2-second-try.ts';
@@ -144,7 +144,7 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
     up[TRANSFER] = this;
     // Trailers are the end of a gRPC answer; of any other the end has to be looked at more closely, which costs as much as
     // the header rules.
-    if (!isGrpcCall(this.#passage)) {
+    if (!isGrpcCall(this.#passage.exchange.wire)) {
       watchTruncation(up, () => {
         this.#isTruncated = true;
       });
@@ -242,7 +242,7 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
   #responded(head: IncomingHttpHeaders & IncomingHttpStatusHeader, flags: number, raw: readonly string[]): void {
     this.#session?.answered();
     const isWhole = (flags & constants.NGHTTP2_FLAG_END_STREAM) !== 0;
-    this.#endsByTrailers = !isWhole && isGrpcCall(this.#passage) && isGrpc(head);
+    this.#endsByTrailers = !isWhole && isGrpcCall(this.#passage.exchange.wire) && isGrpc(head);
     this.#answered(head[':status'] ?? 0, flags, raw);
   }
 
@@ -347,8 +347,4 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
     this.#upload?.drop();
     this.#resolve(forwarded);
   }
-}
-
-function isGrpcCall({ exchange: { wire } }: Passage): boolean {
-  return wire.kind === 'http2' && isGrpc(wire.headers);
 }
