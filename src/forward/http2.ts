@@ -31,10 +31,8 @@ const TRANSFER = Symbol('transfer');
 /** A stream to an upstream, with what it is there for until its end. */
 type Carrier = ClientHttp2Stream & { [TRANSFER]?: Http2Transfer | undefined };
 
-/**
- * What is listened for, the same functions for every stream: with closures of its own each, whatever a request held on to
- * would live as long as Node remembers its streams, past several collections (measured: half of what those copy).
- */
+// The same functions for every stream: with closures of its own each, whatever a request held on to would live as long as
+// Node remembers its streams, past several collections (measured: half of what those copy).
 export interface Http2Listeners {
   readonly listen: (up: ClientHttp2Stream) => void;
   readonly upload: UploadListeners;
