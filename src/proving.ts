@@ -64,7 +64,7 @@ export function createProving(config: Config, lasting: Lasting, before?: Proving
     createWaysIn({ ...lasting, ...issuers, config }),
   );
   const decisions = inherit(known?.decisions, [waysIn.madeOf, ...rulesOf(config)], () =>
-    createDecider(config, lasting, waysIn.value),
+    createDecider(config, lasting, { token: waysIn.value, issuer: provider.issuer }),
   );
   return {
     newest: { outbound, client, seal, claims: config.identityHeaders.claims, redis: config.redis },
@@ -127,8 +127,13 @@ function createIssuers({ auth }: Config, lasting: Lasting, before: Parts['issuer
   return { provider, authorizationServer: create({ baseUrl, ...elsewhere }), additionalIssuers, all };
 }
 
-function createDecider(config: Config, lasting: Lasting, token: AuthenticateBearer): Decisions {
-  const identity = { trustUnverifiedEmail: config.auth.trustUnverifiedEmail, claims: config.identityHeaders.claims };
+function createDecider(
+  config: Config,
+  lasting: Lasting,
+  { token, issuer }: { readonly token: AuthenticateBearer; readonly issuer: string },
+): Decisions {
+  const { trustUnverifiedEmail } = config.auth;
+  const identity = { trustUnverifiedEmail, claims: config.identityHeaders.claims, issuer };
   const authenticate = createAuthenticate({
     token,
     session: createProveSession({ ...lasting, limits: config.session, identity }),

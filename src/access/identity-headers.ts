@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { ClaimValue, Identity } from '../authenticate/identity.ts';
 import type { IdentityMode } from '../config/config.ts';
 import type { Log } from '../observe/log.ts';
@@ -37,9 +38,12 @@ export function createIdentityHeaders(settings: IdentityHeaderSettings): MakeIde
   return (identity, modes = usualModes) => fieldsOf({ identity, modes, claimHeaders: nameable, warn });
 }
 
-/** Makes something once for an identity, for as long as that is remembered. */
-export function onceForIdentity<Made>(make: (identity: Identity) => Made): (identity: Identity) => Made {
-  const known = new WeakMap<Identity, Made>();
+/** Identities beside which is kept what was made of them: those that were used last. Making it anew takes a few µs. */
+export const RECENT_IDENTITIES = 4096;
+
+/** Makes something once for an identity, for as long as that is among those that were used last. */
+export function onceForIdentity<Made extends {}>(make: (identity: Identity) => Made): (identity: Identity) => Made {
+  const known = new LRUCache<Identity, Made>({ max: RECENT_IDENTITIES });
   return (identity) => {
     const before = known.get(identity);
     if (before !== undefined) return before;

@@ -1,4 +1,6 @@
+import { LRUCache } from 'lru-cache';
 import type { Decision } from '../access/decision.ts';
+import { RECENT_IDENTITIES } from '../access/identity-headers.ts';
 import type { Identity } from '../authenticate/identity.ts';
 import type { Millis } from '../config/units.ts';
 import type { Reply } from '../server/exchange.ts';
@@ -37,7 +39,7 @@ export interface MeReply extends Reply {
  */
 export function createMeAllowed(needs: MeNeeds): (decision: Allow, request: MeRequest) => MeReply {
   // The reply of an identity that asks again is nearly always the same.
-  const lastReplies = new WeakMap<Identity, Composed>();
+  const lastReplies = new LRUCache<Identity, Composed>({ max: RECENT_IDENTITIES });
   return (decision, { now, byAuthorization, setCookie }) => {
     const { identity } = decision;
     if (setCookie !== undefined) return compose(identity, needs, { keepS: 0, setCookie });
@@ -76,11 +78,10 @@ function compose(
     if (room < 0) leftOut.push(name);
     else fields.push(name, value);
   }
-  // Copied, since a list that grew has room for more: of a hundred thousand replies that would be 10 MB.
   return {
     keepS,
     status: 200,
-    fields: [...fields],
+    fields,
     body: userInfo(identity),
     leftOut: leftOut.length > 0 ? leftOut : nothing,
   };

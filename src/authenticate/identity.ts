@@ -64,6 +64,8 @@ export interface IdentitySettings {
   readonly trustUnverifiedEmail: boolean;
   /** Names of the further claims that are kept. */
   readonly claims: readonly string[];
+  /** Of people's sign-ins: one string for all of them, where each session that is opened would bring its own. */
+  readonly issuer?: string;
 }
 
 const noScopes: readonly string[] = [];
@@ -71,13 +73,14 @@ const noScopes: readonly string[] = [];
 /** The person behind a session. @param expiresAt when the session is over */
 export function identityOfSession(session: Session, expiresAt: Millis, settings: IdentitySettings): Identity {
   const { additional = {}, ...claims } = session.claims;
+  const issuer = session.issuer === settings.issuer ? settings.issuer : session.issuer;
   return {
     ...describe({ ...additional, ...claims }, settings),
-    issuer: session.issuer,
+    issuer,
     subject: claims.sub,
     kind: 'person',
     scopes: noScopes,
-    session: marksOf(session),
+    session: marksOf({ ...session, issuer }),
     expiresAt,
   };
 }

@@ -19,5 +19,6 @@ export function marksOf({ id, issuer, claims, sid, startedAt }: Session): Sessio
 
 /** 96 bits of SHA-256 in base64url: names a session id without telling it. */
 export function handleOf(sessionId: string): string {
-  return hash('sha256', sessionId, 'base64url').slice(0, 16);
+  // Cut as bytes: a part of a string would keep the whole of it, for each session that is remembered.
+  return hash('sha256', sessionId, 'buffer').toString('base64url', 0, 12);
 }

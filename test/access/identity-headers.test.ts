@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { createIdentityHeaders, createIsIdentityHeader, onceForIdentity } from '../../src/access/identity-headers.ts';
+import {
+  createIdentityHeaders,
+  createIsIdentityHeader,
+  onceForIdentity,
+  RECENT_IDENTITIES,
+} from '../../src/access/identity-headers.ts';
 import type { Identity } from '../../src/authenticate/identity.ts';
 import { createRecordedLog } from '../authenticate/fixtures.ts';
 import { app, person } from './fixtures.ts';
@@ -130,5 +135,18 @@ describe('a header that only the gateway may set', () => {
     for (let i = 0; i < 10_000; i++) isIdentityHeader(`x-made-up-${i}`);
     assert.equal(isIdentityHeader('X_User_Fresh'), true);
     assert.equal(isIdentityHeader('x-other-fresh'), false);
+  });
+});
+
+describe('what is made once for an identity', () => {
+  it('is kept beside those that were used last, and made anew for others', () => {
+    let made = 0;
+    const of = onceForIdentity(() => ({ number: ++made }));
+    const [first, second] = [person(), person()];
+    assert.equal(of(first), of(first));
+    assert.notEqual(of(first), of(second));
+    for (let i = 0; i < RECENT_IDENTITIES - 1; i += 1) of(person());
+    of(second);
+    assert.deepEqual([of(second).number, of(first).number], [2, made]);
   });
 });
