@@ -37,7 +37,8 @@ export const failureCodes = {
   store_unreachable: 'the session store, or what coordinates replicas, did not answer',
   service_token_failed: "the gateway's own service app got no token to send to the service behind",
   // Signing in and out
-  redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
+  redirect_refused:
+    'redirect_url is neither a path of this host nor under an authorized URI or an app’s host that the session reaches',
   login_state_missing:
     'the browser that came back is not the one that left, took longer than ten minutes, or came a second time',
   login_state_invalid: 'the state parameter was not made by this gateway, or was damaged',
