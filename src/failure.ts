@@ -10,6 +10,7 @@ export const failureCodes = {
     'the request breaks HTTP (no Host or a malformed one, an unknown transfer coding, method or expectation)',
   header_repeated: 'a header that must be single (Host, a credential) came more than once',
   headers_too_many: 'the request carried more header fields, or bytes of them, than server.limits allows',
+  message_malformed: 'a call of one of Flyte’s services carried a message that cannot be decoded',
   body_too_large: 'the request body is larger than its route takes (routes[].maxBody)',
   host_mismatch: 'the request named two different hosts',
   host_unknown:
