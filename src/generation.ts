@@ -145,6 +145,7 @@ function createHandler(config: Config, lasting: Lasting, way: Proving & { readon
       identityHeaders,
       assert: createAssert({ issuer: publicUrl, keys: assertionKeys, now, log }),
       serviceToken: serviceToken?.get ?? noServiceApp,
+      onKept: decisions.grow,
       now,
     }),
     clientOf: createClientOf(trustedProxies),

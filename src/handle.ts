@@ -42,7 +42,7 @@ export interface HandleNeeds {
   readonly findEndpoint: (path: string) => Endpoint | undefined;
   readonly findRoute: FindRoute;
   readonly credentialNames: CredentialNames;
-  readonly decisions: Decisions;
+  readonly decisions: Pick<Decisions, 'decide'>;
   readonly tell: Tell;
   readonly forward: Forward;
   /** The whole Set-Cookie value for a renewed session. */

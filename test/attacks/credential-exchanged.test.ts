@@ -40,6 +40,7 @@ async function planFor(way: (typeof ways)[number]): Promise<ForwardPlan> {
       identityHeaders: createIdentityHeaders({ claims: [], log }),
       assert: async () => assert.fail('nothing is to be signed'),
       serviceToken: () => 'ours',
+      onKept: () => assert.fail('nothing is signed'),
       now: () => 0,
     }),
     forward: async (_exchange, made) => {
