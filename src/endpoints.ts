@@ -197,6 +197,7 @@ async function answerRpc(needs: EndpointNeeds, method: FlyteMethod, asked: Asked
     const { cause } = answered;
     return needs.turnAway(exchange, refusalOf({ kind: 'unavailable', cause }), { path, cause });
   }
+  if (answered.kind === 'undecodable') return needs.turnAway(exchange, refusalFor('message_malformed'), { path });
   needs.metrics.request('endpoint');
   const { reply } = answered;
   const { setCookie } = admitted;

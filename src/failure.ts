@@ -10,6 +10,7 @@ export const failureCodes = {
     'the request breaks HTTP (no Host or a malformed one, an unknown transfer coding, method or expectation)',
   header_repeated: 'a header that must be single (Host, a credential) came more than once',
   headers_too_many: 'the request carried more header fields, or bytes of them, than server.limits allows',
+  message_malformed: 'a call of one of Flyte’s services carried a message that cannot be decoded',
   body_too_large: 'the request body is larger than its route takes (routes[].maxBody)',
   host_mismatch: 'the request named two different hosts',
   host_unknown:
@@ -37,7 +38,8 @@ export const failureCodes = {
   store_unreachable: 'the session store, or what coordinates replicas, did not answer',
   service_token_failed: "the gateway's own service app got no token to send to the service behind",
   // Signing in and out
-  redirect_refused: 'redirect_url is neither a path of this host nor under an authorized URI',
+  redirect_refused:
+    'redirect_url is neither a path of this host nor under an authorized URI or an app’s host that the session reaches',
   login_state_missing:
     'the browser that came back is not the one that left, took longer than ten minutes, or came a second time',
   login_state_invalid: 'the state parameter was not made by this gateway, or was damaged',

@@ -16,6 +16,7 @@ import type { Provider } from './oidc/provider.ts';
 import { inherit, type Part } from './part.ts';
 import { createProving, type Proving } from './proving.ts';
 import { createRoutes } from './routing/routes.ts';
+import { createAppOrigins } from './server/app-origins.ts';
 import type { Handler } from './server/exchange.ts';
 import { createClientOf, createOrigins } from './server/origin.ts';
 
@@ -131,6 +132,7 @@ function createHandler(config: Config, lasting: Lasting, way: Proving & { readon
   };
   const assertionKeys = createAssertionKeys(config.assertionKeys);
   const { publicUrl, trustedProxies } = config.server;
+  const { domain } = config.auth.userAuth.cookieSetting;
   return createHandle({
     ...common,
     findEndpoint: createEndpoints({
@@ -143,9 +145,11 @@ function createHandler(config: Config, lasting: Lasting, way: Proving & { readon
       identityHeaders,
       assert: createAssert({ issuer: publicUrl, keys: assertionKeys, now, log }),
       serviceToken: serviceToken?.get ?? noServiceApp,
+      onKept: decisions.grow,
       now,
     }),
     clientOf: createClientOf(trustedProxies),
+    apps: createAppOrigins({ publicUrl, cookieDomain: domain, routes: config.routes }),
     findRoute: createRoutes(config.routes),
     forward,
     publicUrl,

@@ -13,8 +13,10 @@ import type { Forward, Forwarded, ForwardPlan } from './forward/forward.ts';
 import { pathFact, personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
+import { longestReturnTo } from './oidc/return-to.ts';
 import type { FindRoute, Route } from './routing/routes.ts';
 import { parseTarget, type Target } from './routing/target.ts';
+import { type AppOrigins, ownOrigin } from './server/app-origins.ts';
 import type { Exchange, Handler } from './server/exchange.ts';
 import type { Client, Origins } from './server/origin.ts';
 import type { RequestHead } from './server/request-head.ts';
@@ -34,11 +36,13 @@ export type Endpoint = (asked: Asked & { readonly origin: string }) => void | Pr
 export interface HandleNeeds {
   readonly clientOf: (head: RequestHead) => Client;
   readonly origins: Origins;
+  /** Services with hosts of their own, where people come back to after signing in. */
+  readonly apps: AppOrigins;
   /** The gateway's own URLs; they answer on authorized-URI hosts only. */
   readonly findEndpoint: (path: string) => Endpoint | undefined;
   readonly findRoute: FindRoute;
   readonly credentialNames: CredentialNames;
-  readonly decisions: Decisions;
+  readonly decisions: Pick<Decisions, 'decide'>;
   readonly tell: Tell;
   readonly forward: Forward;
   /** The whole Set-Cookie value for a renewed session. */
@@ -87,13 +91,19 @@ function guard(needs: HandleNeeds, asked: Asked, route: Route): void | Promise<v
   }
   const { method, fields } = exchange.head;
   const isWebSocket = exchange.wire.kind === 'upgrade';
-  if (isOriginRefused({ method, fields, isWebSocket }, credential.kind, needs.origins.has)) {
+  const isOwn = (page: string) => needs.origins.has(page) || isServedBy(needs, asked, route, page);
+  if (isOriginRefused({ method, fields, isWebSocket }, credential.kind, isOwn)) {
     return needs.turnAway(exchange, refusalFor('origin_refused'), { path: target.path });
   }
   const decision = needs.decisions.decide(credential, authenticated, exchange.connection, asked.client.address);
   if (decision instanceof Promise)
     return decision.then((made) => act(needs, asked, route, { credential, decision: made }));
   return act(needs, asked, route, { credential, decision });
+}
+
+/** On a host that a route names, the pages of that very host are its service's own, as far as what is sent there goes. */
+function isServedBy({ publicUrl }: HandleNeeds, { client }: Asked, route: Route, page: string): boolean {
+  return route.host !== undefined && page === ownOrigin(client.host, publicUrl, client.scheme);
 }
 
 interface Judged {
@@ -172,10 +182,16 @@ function lifeOf(needs: HandleNeeds, identity: Identity | undefined): Identity | 
 }
 
 /** Where a person signs in to come back here; a way back that is too long to carry is left out. */
-function signInAt(needs: HandleNeeds, { origin, target }: Asked): string {
-  if (origin === undefined) return `${needs.publicUrl}/login`;
-  const back = target.path + target.query;
-  return origin.length + back.length > 1024 ? '/login' : `/login?redirect_url=${encodeURIComponent(back)}`;
+function signInAt(needs: HandleNeeds, { origin, target, client }: Asked): string {
+  const path = target.path + target.query;
+  if (origin !== undefined) return signInFor('/login', path, origin.length + path.length);
+  const app = needs.apps.originFor(client.host);
+  const back = app === undefined ? undefined : app + path;
+  return signInFor(`${needs.publicUrl}/login`, back, back?.length);
+}
+
+function signInFor(login: string, back: string | undefined, length = 0): string {
+  return back === undefined || length > longestReturnTo ? login : `${login}?redirect_url=${encodeURIComponent(back)}`;
 }
 
 function factsOf(

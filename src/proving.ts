@@ -1,5 +1,4 @@
 import { createDecisions, type Decisions } from './access/decisions.ts';
-import { bytesBesideIdentity } from './access/tell.ts';
 import { type AuthenticateBearer, createAuthenticate } from './authenticate/authenticate.ts';
 import type { Config } from './config/config.ts';
 import { fingerprint } from './config/fingerprint.ts';
@@ -86,7 +85,7 @@ function whoIsAsked({ auth, identityHeaders }: Config): unknown {
 
 /** What else a decision about a session or a token goes by. */
 function rulesOf(config: Config): readonly unknown[] {
-  return [config.session, config.cookieKeys, config.decisionCache, bytesBesideIdentity(config.upstreams)];
+  return [config.session, config.cookieKeys, config.decisionCache];
 }
 
 function createOutboundOf({ auth }: Config): Outbound {
@@ -138,11 +137,10 @@ function createDecider(
     token,
     session: createProveSession({ ...lasting, limits: config.session, identity }),
   });
-  const cache = { ...config.decisionCache, besideEach: bytesBesideIdentity(config.upstreams) };
   const issuerScopes = new Map(
     config.auth.additionalIssuers.map(({ issuer, requiredScope }) => [issuer, requiredScope]),
   );
-  return createDecisions({ ...lasting, authenticate, issuerScopes, cache });
+  return createDecisions({ ...lasting, authenticate, issuerScopes, cache: config.decisionCache });
 }
 
 function sameSiteOf(policy: Config['auth']['userAuth']['cookieSetting']['sameSitePolicy']): 'lax' | 'strict' | 'none' {

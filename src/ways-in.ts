@@ -30,8 +30,10 @@ export interface WaysInNeeds {
 /** Every way in by a bearer token, as the settings have it: JWTs of each issuer, opaque tokens, API keys. */
 export function createWaysIn(needs: WaysInNeeds): AuthenticateBearer {
   const { config, log } = needs;
+  const hosts = hostsOf(config);
   const ways: BearerNeeds = {
     jwt: createJwtProof(needs),
+    isOurHost: (host) => hosts.has(host),
     log,
     ...(config.auth.introspection && { opaque: createOpaqueProof(needs, config.auth.introspection) }),
     ...(config.auth.apiKeys.enabled && { apiKey: createApiKeyProof(needs) }),
@@ -102,7 +104,7 @@ function createApiKeyProof(needs: WaysInNeeds): NonNullable<BearerNeeds['apiKey'
   const { audience } = config.auth.appAuth.thirdPartyConfig.flyteClient;
   const optional = audience === undefined ? {} : { audience };
   const obtain = createClientCredentials({ provider, outbound, scopes, now, ...optional });
-  const hosts = new Set(config.auth.authorizedUris.map((uri) => new URL(uri).hostname));
+  const hosts = hostsOf(config);
   const enter = createLimits(needs, 'api_key', { client, address, all });
   return (prove) => createAuthenticateApiKey({ obtain, prove, hosts, enter, metrics, log, now });
 }
@@ -114,6 +116,11 @@ function createLimits(
 ): Enter {
   const onFull = (by: string) => log.warn(`${what}.limit_reached`, { by });
   return createEnter({ tries: createFailedTries({ limits, now, onFull }), timeoutMs: config.auth.timeoutMs });
+}
+
+/** Hosts of ours, in lower case, without ports. */
+function hostsOf({ auth }: Config): ReadonlySet<string> {
+  return new Set(auth.authorizedUris.map((uri) => new URL(uri).hostname));
 }
 
 function identityOf({ auth, identityHeaders }: Config) {

@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache';
+import type { Identity } from '../authenticate/identity.ts';
 import type { Clock, Millis } from '../config/units.ts';
 import type { Decision } from './decision.ts';
 
@@ -13,6 +14,8 @@ export interface DecisionCache {
   allow(key: string, decision: Allow): void;
   refuse(key: string, decision: No): void;
   forget(key: string): void;
+  /** More is kept elsewhere for as long as this identity is: as many bytes, or fewer where it is a negative number. */
+  grow(identity: Identity, bytes: number): void;
 }
 
 const MAX_NOES = 1024;
@@ -27,18 +30,13 @@ const RENEWED_MS: Millis = 10_000;
 /**
  * Two LRU lists, so that garbage never evicts a real decision: allows bounded by number and bytes, noes 1,024 at 10 s.
  *
- * @param needs.maxBytes what keys, entries and identities may take together, estimated
- * @param needs.besideEach bytes that are kept beside each identity, elsewhere; none where it is left out
+ * @param needs.maxBytes what keys, entries, identities and what is kept beside those may take together, estimated
  */
-export function createDecisionCache(needs: {
-  maxEntries: number;
-  maxBytes: number;
-  besideEach?: number;
-  now: Clock;
-}): DecisionCache {
-  const { now, besideEach = 0 } = needs;
+export function createDecisionCache(needs: { maxEntries: number; maxBytes: number; now: Clock }): DecisionCache {
+  const { now } = needs;
   const allows = new LRUCache<string, Allow>({ max: needs.maxEntries, maxSize: needs.maxBytes });
   const noes = new LRUCache<string, KeptNo>({ max: MAX_NOES });
+  const places = new WeakMap<Identity, Place>();
   return {
     get(key) {
       const allow = allows.get(key);
@@ -53,7 +51,10 @@ export function createDecisionCache(needs: {
       const isRenewed = decision.renewedCookie !== undefined;
       const kept = isRenewed ? { ...decision, until: Math.min(decision.until, now() + RENEWED_MS) } : decision;
       noes.delete(key);
-      if (now() < kept.until) allows.set(key, kept, { size: sizeOf(kept) + besideEach });
+      if (now() >= kept.until) return;
+      const size = sizeOf(kept);
+      places.set(kept.identity, { key, size });
+      allows.set(key, kept, { size });
     },
     refuse(key, decision) {
       allows.delete(key);
@@ -63,7 +64,21 @@ export function createDecisionCache(needs: {
       allows.delete(key);
       noes.delete(key);
     },
+    grow(identity, bytes) {
+      const place = places.get(identity);
+      const allow = place && allows.peek(place.key);
+      if (!place || allow?.identity !== identity) return;
+      place.size += bytes;
+      // A copy: the list takes no new size for the same value.
+      allows.set(place.key, { ...allow }, { size: place.size });
+    },
   };
+}
+
+/** Where an identity is remembered, and how much it takes there with all that is kept beside it. */
+interface Place {
+  readonly key: string;
+  size: number;
 }
 
 interface KeptNo {
@@ -77,5 +92,5 @@ const ENTRY_BYTES = 700;
 function sizeOf(decision: Allow): number {
   const { identity, renewedCookie, accessToken } = decision;
   const kept = (renewedCookie?.length ?? 0) + (accessToken?.reveal().length ?? 0);
-  return ENTRY_BYTES + JSON.stringify(identity).length + kept;
+  return ENTRY_BYTES + Buffer.byteLength(JSON.stringify(identity)) + kept;
 }

@@ -18,8 +18,6 @@ export interface DecisionNeeds {
     readonly maxAgeMs: Millis;
     readonly maxEntries: number;
     readonly maxBytes: number;
-    /** Bytes that are kept beside each identity, elsewhere. */
-    readonly besideEach?: number;
   };
   /** Issuers whose tokens must have another scope than the rule says. */
   readonly issuerScopes?: ReadonlyMap<string, string>;
@@ -37,6 +35,8 @@ export interface Decisions {
    * @param address    of the caller, by which failed tries are limited; those without one share a limit
    */
   decide(credential: Credential, rule: Rule, connection: object, address?: string): Decision | Promise<Decision>;
+  /** More is kept elsewhere with an identity that was decided about, and counts with it: as many bytes, or fewer. */
+  grow(identity: Identity, bytes: number): void;
 }
 
 /**
@@ -57,6 +57,7 @@ export function createDecisions(needs: DecisionNeeds): Decisions {
     return decision;
   };
   return {
+    grow: cache.grow,
     decide(credential, rule, connection, address = '') {
       if (credential.kind === 'none' || credential.kind === 'refused') return count(refuseUnproved(credential), needs);
       const key = keys.of(credential, rule.name, connection);

@@ -24,7 +24,8 @@ export type MakeIdentityHeaders = (identity: Identity, modes?: readonly Identity
  * as flyteadmin writes it; for `alb` `X-Amzn-Oidc-Identity` (the subject). What is signed is `assertion.ts`'s.
  *
  * An absent claim is an absent header. So is one that could be misread: with a control character, white space at either end,
- * half a surrogate pair, or over 1 KiB. Groups with a comma or control character are left out one by one. The log says so once per person.
+ * half a surrogate pair, or over 1 KiB. Groups with a comma or control character are left out one by one. Claims have 8 KiB
+ * together, in the order of the settings; one that has no room left is left out. The log says so once per person.
  *
  * @returns flat name, value …; values are the UTF-8 bytes as a latin1 string
  */
@@ -52,6 +53,11 @@ export function onceForIdentity<Made extends {}>(make: (identity: Identity) => M
     return made;
   };
 }
+
+/** Of the fields of all claims together: half of what Node.js takes of a head, a quarter of what nginx does by default. */
+const MAX_CLAIMS_BYTES = 8192;
+/** Colon, space and line break. */
+const FIELD_BYTES = 4;
 
 /** RFC 9110 §5.6.2: what a header name may consist of. */
 const NAME = /^[\w!#$%&'*+.^`|~-]+$/;
@@ -81,7 +87,17 @@ function fieldsOf({ identity, modes, claimHeaders, warn }: Making): readonly str
   }
   if (modes.includes('flyteadmin')) {
     put('X-User-Subject', identity.subject);
-    for (const [header, claim] of claimHeaders) put(header, toJson(identity.claims[claim]));
+    let room = MAX_CLAIMS_BYTES;
+    for (const [header, claim] of claimHeaders) {
+      const before = fields.length;
+      put(header, toJson(identity.claims[claim]));
+      const taken = fields.length > before ? header.length + (fields.at(-1)?.length ?? 0) + FIELD_BYTES : 0;
+      if (taken <= room) room -= taken;
+      else {
+        fields.length = before;
+        warn(identity, 'X-User-Claim-*', `no room within ${MAX_CLAIMS_BYTES} bytes`);
+      }
+    }
   }
   if (modes.includes('alb')) put('X-Amzn-Oidc-Identity', identity.subject);
   // Last, as it is the longest: an answer that has no room for all leaves out from the end.

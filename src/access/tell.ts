@@ -28,15 +28,6 @@ export interface Told {
  */
 export type Tell = (upstream: string, admitted: Admitted) => Told | Promise<Told>;
 
-/** What one assertion and the list that carries it take in memory, about. */
-const ASSERTED_BYTES = 1500;
-
-/** What is kept beside each identity for upstreams that are told something signed; few people visit more than three. */
-export function bytesBesideIdentity(upstreams: Config['upstreams']): number {
-  const signed = Object.values(upstreams).filter(({ identityHeaders }) => signedNames(identityHeaders).length > 0);
-  return ASSERTED_BYTES * Math.min(signed.length, 3);
-}
-
 function signedNames(modes: readonly IdentityMode[]): readonly string[] {
   return [
     ...(modes.includes('alb') ? ['X-Amzn-Oidc-Data'] : []),
@@ -50,6 +41,8 @@ export interface TellNeeds {
   readonly assert: Assert;
   /** A token of our own service app. @throws {Failure} (by rejecting) `service_token_failed` */
   readonly serviceToken: () => string | Promise<string>;
+  /** Told how much more is kept from now on for as long as an identity is: bytes, fewer than none when it is less. */
+  readonly onKept: (identity: Identity, bytes: number) => void;
   readonly now: Clock;
 }
 
@@ -118,7 +111,11 @@ function said(
 interface Signed {
   readonly fields: readonly string[];
   readonly until: Millis;
+  readonly bytes: number;
 }
+
+/** The list that carries an assertion, and what it is found by, estimated. */
+const LIST_BYTES = 400;
 
 /** The plain fields of an identity and those that carry its assertion, which is signed anew before it dies. */
 function createSigned(
@@ -132,7 +129,10 @@ function createSigned(
       const { jwt, reuseUntil } = await needs.assert(identity, what.audience);
       const carried = jwt === undefined ? [] : what.names.flatMap((name) => [name, jwt]);
       const fields = [...what.plain(identity), ...carried];
-      known.set(identity, { fields, until: reuseUntil });
+      // The names of several fields share one assertion.
+      const bytes = LIST_BYTES + (jwt?.length ?? 0);
+      needs.onKept(identity, bytes - (known.get(identity)?.bytes ?? 0));
+      known.set(identity, { fields, until: reuseUntil, bytes });
       return fields;
     } finally {
       underWay.delete(identity);

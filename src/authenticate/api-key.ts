@@ -26,15 +26,24 @@ const JOSE = /^(?:eyJ|[^.]*\.[^.]*\.[^.]*(?:\.[^.]*\.[^.]*)?$)/;
 /**
  * Tells API keys, JWTs and opaque tokens apart without any proof.
  *
- * An API key is base64 as Python writes it (padded, one spelling only) of UTF-8 text without control characters, in which
- * there are colons. Random bytes that happen to be such text do not come up.
+ * An API key is base64 of UTF-8 text without control characters, in which there are colons. Random bytes that happen to be
+ * such text do not come up. In either alphabet, padded or not; any other spelling of such text is a malformed key, so that
+ * one key has four spellings at most. So is whatever begins with a host of ours and a colon: a line break at the end of a
+ * secret makes it no issuer's business.
+ *
+ * @param isOurHost of a host in lower case, without port
  */
-export function readBearerForm(token: string): BearerForm {
+export function readBearerForm(token: string, isOurHost: (host: string) => boolean = () => false): BearerForm {
   // What is too long is refused as a JWT is: by its length.
   if (token.length > MAX_LENGTH || JOSE.test(token)) return { kind: 'jwt' };
-  const text = decodeText(token);
-  if (text === undefined || !/:.*:/.test(text)) return { kind: 'opaque' };
-  const key = parseKey(text);
+  if (!BASE64.test(token)) return { kind: 'opaque' };
+  const bytes = Buffer.from(token, 'base64');
+  const text = readText(bytes);
+  if (text === undefined || !/:.*:/.test(text)) {
+    const host = ENDPOINT.exec(bytes.toString('latin1'))?.[1]?.toLowerCase();
+    return host !== undefined && isOurHost(host) ? { kind: 'malformed-key' } : { kind: 'opaque' };
+  }
+  const key = isWellSpelt(token, bytes) ? parseKey(text) : undefined;
   return key ? { kind: 'api-key', key } : { kind: 'malformed-key' };
 }
 
@@ -52,10 +61,10 @@ export function writeApiKey(parts: { endpoint: string; clientId: string; clientS
   return token;
 }
 
-function decodeText(token: string): string | undefined {
-  const bytes = Buffer.from(token, 'base64');
-  // Strictly one spelling: no other alphabet, padding or spare bits.
-  if (bytes.length === 0 || bytes.toString('base64') !== token) return undefined;
+/** Both alphabets, even mixed, and any padding: more than anybody should write. */
+const BASE64 = /^[\w+/-]+=*$/;
+
+function readText(bytes: Uint8Array): string | undefined {
   try {
     const text = strictUtf8.decode(bytes);
     return /\p{Cc}/u.test(text) ? undefined : text;
@@ -63,6 +72,12 @@ function decodeText(token: string): string | undefined {
     // Safe: what is not UTF-8 is no API key.
     return undefined;
   }
+}
+
+/** One alphabet, all padding or none, and no spare bits (RFC 4648 §3.2, §3.5 and §5). */
+function isWellSpelt(token: string, bytes: Buffer): boolean {
+  const [padded, forUrls] = [bytes.toString('base64'), bytes.toString('base64url')];
+  return [padded, padded.replace(/=+$/, ''), forUrls, forUrls.padEnd(padded.length, '=')].includes(token);
 }
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -15,6 +15,8 @@ export interface BearerNeeds {
   readonly apiKey?: (
     prove: AuthenticateBearer,
   ) => (key: ApiKey, token: string, address: string) => Promise<Authentication>;
+  /** Whether a host, in lower case and without port, is one of ours. */
+  readonly isOurHost: (host: string) => boolean;
   readonly log: Log;
 }
 
@@ -27,10 +29,10 @@ export function createAuthenticateBearer(needs: BearerNeeds): AuthenticateBearer
   const { opaque = refuse } = needs;
   const apiKey = needs.apiKey?.((token, address) =>
     // What came of an exchange is a token, never another key.
-    readBearerForm(token).kind === 'opaque' ? opaque(token, address) : needs.jwt(token),
+    readBearerForm(token, needs.isOurHost).kind === 'opaque' ? opaque(token, address) : needs.jwt(token),
   );
   return async (token, address) => {
-    const form = readBearerForm(token);
+    const form = readBearerForm(token, needs.isOurHost);
     switch (form.kind) {
       case 'jwt':
         return needs.jwt(token);

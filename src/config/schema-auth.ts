@@ -135,7 +135,7 @@ const userAuth = section('How people sign in', {
     }),
     domain: optional(
       line({
-        doc: 'share the session with the hosts under this domain; without it only the public host has it',
+        doc: 'share the session with the hosts under this domain, those of apps for one; without it only the public host has it',
         example: 'example.com',
         type: 'domain',
         expects: 'a domain such as example.com',

@@ -9,6 +9,7 @@ import { createMetrics } from '../observe/metrics.ts';
 import { createClientCredentials, type Granted } from '../oidc/client-credentials.ts';
 import type { Outbound } from '../oidc/outbound.ts';
 import { createProvider, type Provider } from '../oidc/provider.ts';
+import { metadataWith } from '../oidc/token-endpoint.ts';
 import { createAdditionalIssuers, createWaysIn } from '../ways-in.ts';
 import { shortly } from './error-code.ts';
 import { type CheckName, type Finding, unknown } from './finding.ts';
@@ -92,9 +93,7 @@ function placeOf({ auth }: Config): { baseUrl: string; issuerUrl?: string; metad
 
 function obtain(app: AppToTry, authorizationServer: Provider, { outbound, now }: Needs): Promise<Granted> {
   const { clientId, clientSecret, tokenUrl, scopes, audience } = app;
-  // The token endpoint alone is another where the settings name one.
-  const metadata = async () => ({ issuer: authorizationServer.issuer, token_endpoint: tokenUrl ?? '' });
-  const provider = tokenUrl === undefined ? authorizationServer : { ...authorizationServer, metadata };
+  const provider = { ...authorizationServer, metadata: () => metadataWith(tokenUrl, authorizationServer) };
   const optional = audience === undefined ? {} : { audience };
   return createClientCredentials({ provider, outbound, scopes, now, ...optional })(clientId, clientSecret);
 }

@@ -11,13 +11,19 @@ export interface Call {
   readonly id: string;
 }
 
+export interface AnsweredCall {
+  readonly reply: Reply;
+  /** Whether that is the code `internal`, however its protocol says it. */
+  readonly isInternal: boolean;
+}
+
 /**
  * Lets a method answer in the protocol it is called by: gRPC, gRPC-Web in binary or text, Connect by POST or GET.
  * What is wrong with the call itself is answered, too.
  *
  * @param values what the method is told besides the message
  */
-export async function answerCall(handler: UniversalHandler, call: Call, values?: ContextValues): Promise<Reply> {
+export async function answerCall(handler: UniversalHandler, call: Call, values?: ContextValues): Promise<AnsweredCall> {
   const { head } = call;
   const type = head.fields.get('content-type');
   const isText = type !== undefined && textType.test(type);
@@ -35,13 +41,24 @@ export async function answerCall(handler: UniversalHandler, call: Call, values?:
     contextValues: values ?? createContextValues(),
   });
   const bytes = await collect(response);
-  return {
+  const reply: Reply = {
     status: response.status,
     fields: [...fieldsOf(response.header, isText ? type : undefined), ...OWN_FIELDS, 'X-Request-ID', call.id],
     body: isText ? bytes.toString('base64') : withReference(response, bytes, call.id),
     ...(response.trailer && { trailers: fieldsOf(response.trailer) }),
   };
+  return { reply, isInternal: isInternal(response, bytes) };
 }
+
+/** Connect's HTTP status, gRPC's in the trailers or (alone) in the header, gRPC-Web's in a frame or the header. */
+function isInternal({ status, header, trailer }: UniversalServerResponse, bytes: Buffer): boolean {
+  const said =
+    trailer?.get('grpc-status') ?? header?.get('grpc-status') ?? webStatus.exec(bytes.toString('latin1'))?.[1];
+  return status === 500 || said === '13';
+}
+
+/** In a trailer frame without messages before it, as an error has it. */
+const webStatus = /^\x80.{4}(?:.*\r\n)?grpc-status: ?(\d+)/s;
 
 const textType = /^application\/grpc-web-text/i;
 const neverAborted = new AbortController().signal;

@@ -40,7 +40,9 @@ export type FlyteMethod =
 export type Answered =
   | { readonly kind: 'reply'; readonly reply: Reply }
   // Could not tell: to be said by whoever says every no.
-  | { readonly kind: 'failed'; readonly cause: Failure };
+  | { readonly kind: 'failed'; readonly cause: Failure }
+  // The message is none of this method's: the caller's mistake, to be said there, too.
+  | { readonly kind: 'undecodable' };
 
 export interface FlyteServiceNeeds {
   readonly config: Config;
@@ -71,13 +73,26 @@ function serviceOf(path: string): string {
 }
 
 const askingKey = createContextKey<Asking | undefined>(undefined, { description: 'who is asking' });
-const troubleKey = createContextKey<{ failure?: Failure }>({}, { description: 'what kept it from answering' });
+/** How far a call came: what the library says of a mistake does not tell whose it is. */
+interface Course {
+  isDecoded: boolean;
+  /** What kept it from answering. */
+  failure?: Failure;
+}
+
+const courseKey = createContextKey<Course>({ isDecoded: false }, { description: 'how far it came' });
 
 function handlersOf({ config, authorizationServer, userInfo }: FlyteServiceNeeds): readonly UniversalHandler[] {
   const router = createConnectRouter({
     readMaxBytes: maxCallBytes,
     acceptCompression: [compressionGzip],
     jsonOptions: { ignoreUnknownFields: true },
+    interceptors: [
+      (next) => (request) => {
+        request.contextValues.get(courseKey).isDecoded = true;
+        return next(request);
+      },
+    ],
   });
   const metadata = {
     getOAuth2Metadata: (_request: unknown, context: HandlerContext) =>
@@ -103,7 +118,7 @@ async function orSayWhy<T>(context: HandlerContext, act: () => Promise<T>): Prom
     return await act();
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
-    context.values.get(troubleKey).failure = cause;
+    context.values.get(courseKey).failure = cause;
     throw new ConnectError('try again shortly', Code.Unavailable);
   }
 }
@@ -115,10 +130,11 @@ function methodOf(handler: UniversalHandler): FlyteMethod {
     needsIdentity,
     httpMethods: handler.allowedMethods,
     answer: async (call, asking) => {
-      const trouble: { failure?: Failure } = {};
-      const values = createContextValues().set(askingKey, asking).set(troubleKey, trouble);
-      const reply = await answerCall(handler, call, values);
-      return trouble.failure ? { kind: 'failed', cause: trouble.failure } : { kind: 'reply', reply };
+      const course: Course = { isDecoded: false };
+      const values = createContextValues().set(askingKey, asking).set(courseKey, course);
+      const { reply, isInternal } = await answerCall(handler, call, values);
+      if (course.failure) return { kind: 'failed', cause: course.failure };
+      return isInternal && !course.isDecoded ? { kind: 'undecodable' } : { kind: 'reply', reply };
     },
   };
 }

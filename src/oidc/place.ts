@@ -5,7 +5,7 @@ import { type ReturnTo, returnTo } from './return-to.ts';
 /** Where a request asks its browser to be sent in the end. */
 export type Place = ReturnTo | { readonly kind: 'unasked' };
 
-/** Judges places by the authorized URIs. */
+/** Judges places by the authorized URIs, and by the origins of services that share the session. */
 export interface Places {
   /** `redirect_url` of a request, else what a trusted proxy says (`X-Auth-Request-Redirect`). Given twice it is refused. */
   asked(request: OidcRequest): Place;
@@ -15,9 +15,20 @@ export interface Places {
   stillAllowed(place: string): boolean;
 }
 
-/** @param needs.redirectUrl where a person goes who wanted nothing: a path, or a URL under an authorized URI */
-export function createPlaces(needs: { authorizedUris: readonly string[]; redirectUrl: string }): Places {
-  const judge = (value: string, origin: string) => returnTo(value, origin, needs.authorizedUris);
+/**
+ * @param needs.redirectUrl where a person goes who wanted nothing: a path, or a URL under an authorized URI
+ * @param needs.isApp       whether an origin is that of a service with a host of its own that shares the session
+ */
+export function createPlaces(needs: {
+  authorizedUris: readonly string[];
+  isApp: (origin: string) => boolean;
+  redirectUrl: string;
+}): Places {
+  const isAuthorized = (origin: string) => needs.authorizedUris.includes(origin);
+  const isOurs = (origin: string) => isAuthorized(origin) || needs.isApp(origin);
+  const judge = (value: string, origin: string) => returnTo(value, origin, isOurs);
+  // On the host of a service these paths are its own.
+  const isOurStep = (place: string) => ourStep.test(place) && isAuthorized(new URL(place).origin);
   const fallback = (origin: string): string => {
     const place = judge(needs.redirectUrl, origin);
     return place.kind === 'allowed' && !isOurStep(place.to) ? place.to : `${origin}/`;
@@ -38,6 +49,4 @@ export function createPlaces(needs: { authorizedUris: readonly string[]; redirec
 }
 
 /** Signing in in order to sign in, or to sign out, would go round in circles. */
-function isOurStep(place: string): boolean {
-  return /^https?:\/\/[^/]+\/(?:login|callback|logout)(?:[?#]|$)/.test(place);
-}
+const ourStep = /^https?:\/\/[^/]+\/(?:login|callback|logout)(?:[?#]|$)/;

@@ -2,6 +2,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { createAppOrigins } from '../server/app-origins.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Cookies } from '../session/session-cookie.ts';
@@ -53,19 +54,20 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
   const { config, client, provider, heard, renewer, loop, store, revocations, seal, cookies, now, log, metrics } =
     needs;
   const { authorizedUris } = config.auth;
-  const { openId, idpQueryParameter, redirectUrl } = config.auth.userAuth;
+  const { openId, idpQueryParameter, redirectUrl, cookieSetting } = config.auth.userAuth;
   const { clientId, scopes } = openId;
   const { claims } = config.identityHeaders;
   const limits = config.session;
   const findSession = createFindSession({ store, revocations, cookies, limits, now });
-  const places = createPlaces({ authorizedUris, redirectUrl });
+  const { publicUrl } = config.server;
+  const apps = createAppOrigins({ publicUrl, cookieDomain: cookieSetting.domain, routes: config.routes });
+  const places = createPlaces({ authorizedUris, isApp: apps.has, redirectUrl });
   const states = createLoginStates({ seal, cookies, now });
   const common = { client, places, findSession, store, cookies, limits, now, log, metrics };
   const idp = idpQueryParameter === undefined ? {} : { idpQueryParameter };
   const keepsAccessToken = Object.values(config.upstreams).some(
     (upstream) => upstream.upstreamAuthorization === 'session-token',
   );
-  const { publicUrl } = config.server;
   const { logout, settled } = createLogout({
     ...common,
     revocations,

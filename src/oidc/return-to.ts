@@ -1,4 +1,4 @@
-/** Where a browser may be sent: a whole URL under an authorized URI, or not at all. */
+/** Where a browser may be sent: a whole URL on an origin that is ours, or not at all. */
 export type ReturnTo =
   | { readonly kind: 'allowed'; readonly to: string }
   /** Longer than the state parameter may carry; no more than its beginning was judged, and that is harmless. */
@@ -11,22 +11,22 @@ export const longestReturnTo = 1024;
 /**
  * Judges where someone asks to be sent after signing in or out.
  *
- * A value that begins with exactly one `/` is a place on the origin the request came to; anything else must be a URL under
- * an authorized URI. What is judged is the value itself, before any URL parser has tidied it: parsers drop tabs, turn `\`
+ * A value that begins with exactly one `/` is a place on the origin the request came to; anything else must be a URL whose
+ * origin is ours. What is judged is the value itself, before any URL parser has tidied it: parsers drop tabs, turn `\`
  * into `/` and read other dots as dots, and browsers do not agree with each other about it.
  *
  * Costs no more than the longest allowed value does, however long the one that came.
  *
- * @param value      after one percent-decoding (as a query parameter is), otherwise as it came
- * @param origin     the authorized URI that the request came to
- * @param authorized every authorized URI: origins without a trailing slash
+ * @param value  after one percent-decoding (as a query parameter is), otherwise as it came
+ * @param origin the authorized URI that the request came to
+ * @param isOurs whether people may be sent to an origin, as browsers write it
  */
-export function returnTo(value: string, origin: string, authorized: readonly string[]): ReturnTo {
+export function returnTo(value: string, origin: string, isOurs: (origin: string) => boolean): ReturnTo {
   const isTooLong = value.length > longestReturnTo;
   // Judged all the same, so that another host is refused at whatever length.
   const judged = isTooLong ? value.slice(0, longestReturnTo) : value;
   if (!isPlain(judged)) return { kind: 'refused' };
-  const place = judged.startsWith('/') ? { origin, path: judged } : placeOf(judged, authorized);
+  const place = judged.startsWith('/') ? { origin, path: judged } : placeOf(judged, isOurs);
   if (!place || !isSafePath(place.path)) return { kind: 'refused' };
   const to = place.origin + place.path;
   return isTooLong || to.length > longestReturnTo ? { kind: 'too-long' } : { kind: 'allowed', to };
@@ -39,10 +39,10 @@ function isPlain(value: string): boolean {
 
 const absolute = /^(https?:\/\/(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::\d{1,5})?)([/?#].*)?$/i;
 
-function placeOf(value: string, authorized: readonly string[]): { origin: string; path: string } | undefined {
+function placeOf(value: string, isOurs: (origin: string) => boolean): { origin: string; path: string } | undefined {
   const [, written, rest = '/'] = absolute.exec(value) ?? [];
   const origin = written === undefined ? undefined : URL.parse(written)?.origin;
-  if (origin === undefined || !authorized.includes(origin)) return undefined;
+  if (origin === undefined || !isOurs(origin)) return undefined;
   return { origin, path: rest.startsWith('/') ? rest : `/${rest}` };
 }
 

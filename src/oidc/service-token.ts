@@ -9,6 +9,7 @@ import { type AskWith, createAskWith } from './client-secret.ts';
 import type { Outbound } from './outbound.ts';
 import type { Provider } from './provider.ts';
 import { sessionTimes } from './session-times.ts';
+import { metadataWith } from './token-endpoint.ts';
 import { troubleOf } from './trouble.ts';
 
 export interface ServiceToken {
@@ -24,7 +25,7 @@ export interface ServiceToken {
 
 export interface ServiceTokenNeeds {
   readonly app: ServiceApp;
-  /** Of access tokens: where the token endpoint is looked up. */
+  /** Of access tokens: where the token endpoint is looked up, and how clients prove themselves there. */
   readonly provider: Provider;
   readonly outbound: Outbound;
   readonly now: Clock;
@@ -91,8 +92,7 @@ export function createServiceToken(needs: ServiceTokenNeeds): ServiceToken {
 
 async function ask({ app, provider, outbound, now }: ServiceTokenNeeds, askWith: AskWith): Promise<Token> {
   const { clientId, tokenUrl, audience } = app;
-  const metadata =
-    tokenUrl === undefined ? await provider.metadata() : { issuer: provider.issuer, token_endpoint: tokenUrl };
+  const metadata = await metadataWith(tokenUrl, provider);
   const askedAt = now();
   const parameters = { scope: app.scopes.join(' '), ...(audience !== undefined && { audience }) };
   const answer = await askWith((clientSecret) => {

@@ -285,6 +285,38 @@ describe('the memory of decisions', () => {
     assert.equal(asked.length, 4);
   });
 
+  it('is bounded by bytes with what is kept beside identities elsewhere', async () => {
+    const cache = { maxAgeMs: 60_000, maxEntries: 1000, maxBytes: 25_000 };
+    const { decide, decisions, asked } = setUp(subjects, { cache });
+    const grow = async (one: string, bytes: number) => {
+      const decision = await decide(cookie(one));
+      assert.equal(decision.kind, 'allow');
+      if (decision.kind === 'allow') decisions.grow(decision.identity, bytes);
+    };
+    for (const one of ['a', 'b', 'c']) await grow(one, 6000);
+    for (const one of ['a', 'b', 'c']) await decide(cookie(one));
+    assert.equal(asked.length, 3, 'three of eight thousand bytes fit');
+    await grow('c', 3000);
+    await decide(cookie('b'));
+    assert.equal(asked.length, 3);
+    await decide(cookie('a'));
+    assert.equal(asked.length, 4, 'one had to go, the one unused for longest');
+    await grow('b', -4000);
+    await grow('a', 4000);
+    for (const one of ['a', 'b', 'c']) await decide(cookie(one));
+    assert.equal(asked.length, 4, 'what is no longer kept makes room');
+    decisions.grow(person(), 100_000);
+    await decide(cookie('a'));
+    assert.equal(asked.length, 4, 'an identity that is not remembered takes none');
+  });
+
+  it('counts characters by their bytes', async () => {
+    const cache = { maxAgeMs: 60_000, maxEntries: 1000, maxBytes: 25_000 };
+    const { decide, asked } = setUp(() => proven(person({ groups: ['王'.repeat(3000)] })), { cache });
+    for (const one of ['a', 'b', 'a']) await decide(cookie(one));
+    assert.equal(asked.length, 3, 'nineteen thousand bytes fit once');
+  });
+
   it('gives the new cookie to all who still carry the old one, for ten seconds', async () => {
     let renewals = 0;
     const { decide, clock, asked } = setUp(

@@ -80,6 +80,28 @@ describe('identity headers', () => {
     assert.equal(headersOf(person({ groups: ['g'.repeat(1024)] }))['X-Auth-Request-Groups']?.length, 1024);
   });
 
+  it('have 8 KiB for all claims together, in the order of the settings, and say once who has more', () => {
+    const names = Array.from({ length: 20 }, (_, at) => `claim-${at + 10}`);
+    const { make, lines } = setUp([...names, 'huge', 'small']);
+    // In UTF-8 three bytes each: what counts is what goes out.
+    const claims = Object.fromEntries(names.map((name) => [name, '王'.repeat(300)]));
+    const told = () => make(person({ claims: { ...claims, huge: 'x'.repeat(1100), small: 'fits' } }));
+    const own = told().flatMap((name, at, all) =>
+      name.startsWith('X-User-Claim-') ? [[name, all[at + 1] ?? '']] : [],
+    );
+    assert.deepEqual(
+      own.map(([name]) => name?.slice(13)),
+      [...names.slice(0, 8), 'small'],
+    );
+    const bytes = own.reduce((sum, [name = '', value = '']) => sum + name.length + value.length + 4, 0);
+    assert.ok(bytes <= 8192 && bytes > 7000, String(bytes));
+    told();
+    assert.deepEqual(lines.map(({ event, facts: { header } }) => [event, header]).sort(), [
+      ['identity.header_left_out', 'X-User-Claim-*'],
+      ['identity.header_left_out', 'X-User-Claim-huge'],
+    ]);
+  });
+
   for (const value of [
     'a\r\nX-Auth-Request-User: admin',
     'a\u0000',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Assertion } from '../../src/access/assertion.ts';
 import { createIdentityHeaders } from '../../src/access/identity-headers.ts';
-import { bytesBesideIdentity, createTell, type TellNeeds } from '../../src/access/tell.ts';
+import { createTell, type TellNeeds } from '../../src/access/tell.ts';
 import type { Upstream } from '../../src/config/config.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { Failure } from '../../src/failure.ts';
@@ -34,6 +34,7 @@ function setUp(changes: Partial<TellNeeds> = {}) {
     identityHeaders: createIdentityHeaders({ claims: [], log: createRecordedLog().log }),
     assert: async () => assert.fail('nothing is to be signed'),
     serviceToken: async () => assert.fail('no token is to be fetched'),
+    onKept: () => undefined,
     now: clock.now,
     ...changes,
   });
@@ -123,10 +124,22 @@ describe('what an upstream is told', () => {
     assert.throws(() => setUp().tell('__proto__', admitted), { code: 'internal' });
   });
 
-  it('takes room beside an identity only where it is signed', () => {
-    const { one, signed } = upstreams;
-    assert.ok(one && signed);
-    assert.equal(bytesBesideIdentity({ one }), 0);
-    assert.equal(bytesBesideIdentity({ one, signed }), 1500);
+  it('takes as much room beside an identity as is signed, and gives back what takes its place', async () => {
+    const kept: number[] = [];
+    const lengths = [6000, 1000];
+    const { clock, tell } = setUp({
+      assert: async () => ({ jwt: 'j'.repeat(lengths.shift() ?? 0), reuseUntil: clock.now() + MINUTE }),
+      onKept: (identity, bytes) => {
+        assert.equal(identity, allow.identity);
+        kept.push(bytes);
+      },
+    });
+    tell('one', admitted);
+    assert.deepEqual(kept, [], 'what is not signed counts with the identity');
+    await tell('signed', admitted);
+    await tell('signed', admitted);
+    clock.advance(MINUTE);
+    await tell('signed', admitted);
+    assert.deepEqual(kept, [6400, -5000]);
   });
 });

@@ -54,15 +54,13 @@ describe('the endpoint in an API key', () => {
   });
 });
 
+const introspection = {
+  'auth.introspection.clientId': 'gate',
+  'auth.introspection.clientSecretFile': 'secrets/oidc_client_secret',
+};
+
 describe('a bearer that is nearly an API key is refused, and nobody is asked:', async () => {
-  const rig = await startFakeRig({
-    settings: {
-      ...settings,
-      'auth.introspection.clientId': 'gate',
-      'auth.introspection.clientSecretFile': 'secrets/oidc_client_secret',
-    },
-    behaviour,
-  });
+  const rig = await startFakeRig({ settings: { ...settings, ...introspection }, behaviour });
   const good = keyOf('ci-app');
   for (const [what, key, isOpaque] of [
     ['three parts', base64(`localhost:ci-app:${secret}`)],
@@ -82,15 +80,16 @@ describe('a bearer that is nearly an API key is refused, and nobody is asked:', 
     ['another key within', base64(`localhost:ci-app:${good}:${good}:`)],
     // Of another form altogether: its issuer is asked whether it is a token.
     ['no parts', base64('localhost'), true],
-    ['a line break', base64(`localhost:ci-app:${secret}\r\nx: y:acme`), true],
-    [
-      'not UTF-8',
-      base64(Buffer.concat([Buffer.from(`localhost:ci-app:${secret}`), Buffer.from([0xff, 0x3a, 0x61])])),
-      true,
-    ],
-    ['no padding', good.replace(/=+$/, ''), true],
-    ['more padding', `${good}=`, true],
-    ['spare bits', `${good.replace(/.=*$/, '')}${good.endsWith('=') ? 'h' : ''}`, true],
+    ['a line break, for another host', base64(`elsewhere:ci-app:${secret}\n`), true],
+    ['text of other kinds', base64('a token of its own'), true],
+    ['a line break', base64(`localhost:ci-app:${secret}\r\nx: y:acme`)],
+    ['a line break at its end, as echo leaves it', base64(`localhost:ci-app:${secret}:acme\n`)],
+    ['a line break at its end, by the endpoint’s URL', base64(`https://LOCALHOST/:ci-app:${secret}:acme\n`)],
+    ['not UTF-8', base64(Buffer.concat([Buffer.from(`localhost:ci-app:${secret}`), Buffer.from([0xff, 0x3a, 0x61])]))],
+    ['more padding', `${good}=`],
+    ['less padding', base64(`localhost:ci-app:${secret}:acm`).replace(/==$/, '=')],
+    ['spare bits', good.replace(/U=$/, 'V=')],
+    ['two alphabets', base64('localhost:ci-app:???>>>:acme').replace('/', '_')],
   ] as const)
     it(what, async () => {
       const before = { ...rig.provider.calls };
@@ -98,6 +97,28 @@ describe('a bearer that is nearly an API key is refused, and nobody is asked:', 
       assert.equal(rig.provider.calls.token, before.token);
       assert.equal(rig.provider.calls.introspect - before.introspect, isOpaque ? 1 : 0);
     });
+});
+
+describe('an API key in another spelling', () => {
+  // Its base64 has both characters by which the alphabets differ, and two of padding.
+  const key = base64('localhost:my-app:???>>>:acme');
+  const forUrls = key.replaceAll('+', '-').replaceAll('/', '_');
+  const spellings = [key, key.replace('==', ''), forUrls, forUrls.replace('==', '')];
+  const clients = { 'my-app': '???>>>' };
+
+  it('is one all the same: unpadded, or in the alphabet of URLs', async () => {
+    assert.equal(new Set(spellings).size, 4);
+    const rig = await startFakeRig({ settings: { ...settings, ...introspection }, behaviour: { clients } });
+    for (const spelling of spellings) assert.equal(await send(rig, spelling), 200, spelling);
+    assert.equal(rig.provider.calls.introspect, 0);
+  });
+
+  it('is shown to nobody where API keys are off', async () => {
+    const rig = await startFakeRig({ settings: introspection, behaviour: { clients } });
+    const broken = ['localhost:my-app:???>>>:acme\n', 'localhost:my-app:\u0007:acme'].map(base64);
+    for (const spelling of [...spellings, ...broken]) assert.equal(await send(rig, spelling), 401, spelling);
+    assert.deepEqual([rig.provider.calls.introspect, rig.provider.calls.token], [0, 0]);
+  });
 });
 
 describe('whoever guesses secrets of API keys', () => {

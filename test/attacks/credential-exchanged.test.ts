@@ -27,6 +27,7 @@ async function planFor(way: (typeof ways)[number]): Promise<ForwardPlan> {
   let plan: ForwardPlan | undefined;
   const handle = createHandle({
     clientOf: () => ({ address: '192.0.2.1', scheme: 'https', host: 'flyte.example.com', trusted: false }),
+    apps: { has: () => false, originFor: () => undefined },
     origins: { has: () => true, originFor: () => undefined },
     findEndpoint: () => undefined,
     findRoute: () => ({ path: '/', upstream: 'up', access: 'authenticated' }),
@@ -39,6 +40,7 @@ async function planFor(way: (typeof ways)[number]): Promise<ForwardPlan> {
       identityHeaders: createIdentityHeaders({ claims: [], log }),
       assert: async () => assert.fail('nothing is to be signed'),
       serviceToken: () => 'ours',
+      onKept: () => assert.fail('nothing is signed'),
       now: () => 0,
     }),
     forward: async (_exchange, made) => {

@@ -115,7 +115,7 @@ describe('open redirect by redirect_url', () => {
   for (const value of hostile) {
     const shown = JSON.stringify(value);
     it(`refuses to return to ${shown}`, () => {
-      assert.equal(returnTo(value, ORIGIN, [ORIGIN, OTHER_ORIGIN]).kind, 'refused');
+      assert.equal(returnTo(value, ORIGIN, (origin) => [ORIGIN, OTHER_ORIGIN].includes(origin)).kind, 'refused');
     });
     it(`refuses ${shown} on /login and /logout, before anything is set`, async () => {
       const query = `?redirect_url=${encodeURIComponent(value)}`;

@@ -36,6 +36,22 @@ describe('docs/flyte.md', () => {
     }
   });
 
+  it('shows additions to them that check-config finds no mistake in', async () => {
+    const [first] = settingsBlocks().map((block) => parse(block.text));
+    const additions = yamlBlocks().filter((block) => block.text.startsWith('# added to flytegate.yaml'));
+    assert.equal(additions.length, 1);
+    for (const addition of additions.map((block) => parse(block.text))) {
+      const auth = { ...first.auth, userAuth: { ...first.auth.userAuth, ...addition.auth.userAuth } };
+      const upstreams = { ...first.upstreams, ...addition.upstreams };
+      const settings = { ...first, ...addition, auth, upstreams, secretsDir: 'secrets' };
+      const files = { ...secretFiles, 'secrets/assertion_key': makeAssertionKey() };
+      const { file, remove } = await makeSettingsFolder(stringify(settings), files);
+      const loaded = await loadConfig(file);
+      await remove();
+      assert.equal(loaded.kind, 'config', loaded.kind === 'mistakes' ? describeMistakes('', loaded.mistakes) : '');
+    }
+  });
+
   it('has five lines for Flyte 2, no more', () => {
     const [first] = settingsBlocks();
     const lines = first?.text.split('\n').filter((line) => line !== '') ?? [];

@@ -270,7 +270,7 @@ describe('upstreamAuthorization: service-app', () => {
 });
 
 describe('serviceApp.tokenUrl', () => {
-  it('is where the token comes from, with the secret, and the metadata is not asked for it', async () => {
+  it('is where the token comes from, with the secret, and the metadata’s endpoint is left alone', async () => {
     const tokens = await startEchoUpstream({
       kind: 'reply',
       status: 200,
@@ -290,6 +290,35 @@ describe('serviceApp.tokenUrl', () => {
     assert.equal(request?.fields[index + 1], `Basic ${basic}`);
     assert.equal(rig.provider.tokenRequests.length, 0);
   });
+
+  for (const [what, behaviour, sent] of [
+    [
+      'in the form, where the metadata knows no other way',
+      { metadata: { token_endpoint_auth_methods_supported: ['client_secret_post'] } },
+      'scope=all&grant_type=client_credentials&client_id=us&client_secret=the+service+secret',
+    ],
+    [
+      'in a header, where the metadata cannot be had',
+      { answers: { discovery: { status: 404 } } },
+      'scope=all&grant_type=client_credentials',
+    ],
+  ] as const)
+    it(`is sent the secret ${what}`, async () => {
+      const tokens = await startEchoUpstream({
+        kind: 'reply',
+        status: 200,
+        fields: ['Content-Type', 'application/json'],
+        body: '{"access_token":"opaque-1","token_type":"Bearer","expires_in":300}',
+      });
+      endLater(tokens.close);
+      const asked = tokens.next();
+      const once = { 'auth.appAuth.externalAuthServer.retryAttempts': 1 };
+      await startOne({ settings: { 'serviceApp.tokenUrl': `${tokens.url}/token`, ...once }, behaviour });
+      const request = await asked;
+      assert.equal((await request.body).toString(), sent);
+      const isBasic = request.fields.some((name) => name.toLowerCase() === 'authorization');
+      assert.equal(isBasic, !sent.includes('client_secret'));
+    });
 });
 
 describe('serviceApp.audience', () => {

@@ -33,6 +33,7 @@ export interface RigOptions {
   readonly sameSite?: 'lax' | 'strict' | 'none';
   /** Of the session cookie. */
   readonly domain?: string;
+  readonly isApp?: (origin: string) => boolean;
   readonly claims?: readonly string[];
   /** `web` unless said otherwise. */
   readonly clientId?: string;
@@ -97,7 +98,11 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const store = createCookieStore({ seal });
   const revocations = createRevocations({ now, max: 1000, onEvict: () => undefined });
   const authorizedUris = [ORIGIN, OTHER_ORIGIN];
-  const places = createPlaces({ authorizedUris, redirectUrl: options.redirectUrl ?? '/console' });
+  const places = createPlaces({
+    authorizedUris,
+    isApp: options.isApp ?? (() => false),
+    redirectUrl: options.redirectUrl ?? '/console',
+  });
   const findSession = createFindSession({ store, revocations, cookies, limits, now });
   const states = createLoginStates({ seal, cookies, now });
   const loop = createSignInLoop({ now });
