@@ -13,9 +13,13 @@ export interface RevocationStream {
    * Reads on, a thousand at most.
    *
    * @param blockMs how long to wait for a first one where there is none; 0 for not at all
-   * @returns `isLast` when there was no more at that moment
+   * @returns `isLast` when there was no more at that moment; `sealed`: how many could not be opened
    */
-  read(blockMs: Millis): Promise<{ readonly revocations: readonly Revocation[]; readonly isLast: boolean }>;
+  read(blockMs: Millis): Promise<{
+    readonly revocations: readonly Revocation[];
+    readonly sealed: number;
+    readonly isLast: boolean;
+  }>;
   /** Reads from the beginning again. */
   rewind(): void;
   /** Whether the stream is another one than it was, or lacks what was read last. Told once. */
@@ -90,7 +94,8 @@ export function createRevocationStream(needs: RevocationStreamNeeds): Revocation
       const alive = entries.filter(({ until }) => until > now());
       const opened = await Promise.all(alive.map(({ sealed }) => openOne(sealed, seal)));
       last = entries.at(-1)?.id ?? last;
-      return { revocations: opened.filter((one) => one !== undefined), isLast: entries.length < PAGE };
+      const revocations = opened.filter((one) => one !== undefined);
+      return { revocations, sealed: opened.length - revocations.length, isLast: entries.length < PAGE };
     },
     rewind: () => {
       last = BEGINNING;

@@ -29,10 +29,10 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     at: Date.now(),
     until: soon(),
   });
-  const start = async (): Promise<Replica> => {
+  const start = async (seal = createSeal([cookieKey(1)])): Promise<Replica> => {
     const [commands, listener] = [connectRedis(server, 'commands'), connectRedis(server, 'listener')];
     const local = createRevocations({ now: Date.now, max: 10_000, onEvict: () => undefined });
-    const [seal, { log }] = [createSeal([cookieKey(1)]), createTestLog()];
+    const { log } = createTestLog();
     const needs = { local, commands, listener, seal, absoluteMs: 24 * HOUR, now: Date.now, log };
     const shared = createRedisRevocations(needs);
     const isRevoked = (id: string) => shared.isRevoked(marksOf(session({ id })));
@@ -138,6 +138,20 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     while (Number(await server.ask('XLEN', 'test:revocations')) < 3) await new Promise(setImmediate);
     const late = await start();
     for (const id of ['a', 'b', 'c']) await late.hears(id);
+  });
+
+  it('that were sealed with a key that is not here yet are in force as soon as it is', async () => {
+    let keys = [cookieKey(1)];
+    const [seal, here] = [() => createSeal(keys), await start(createSeal([cookieKey(2), cookieKey(1)]))];
+    const there = await start({ seal: (...what) => seal().seal(...what), open: (...what) => seal().open(...what) });
+    await here.shared.revoke(of('a'));
+    await there.shared.revoke(of('b'));
+    await Promise.all([here.hears('b'), there.hears('b')]);
+    assert.equal(there.isRevoked('a'), false);
+    keys = [cookieKey(2), cookieKey(1)];
+    there.shared.reread();
+    await there.hears('a');
+    await untilCurrent(there);
   });
 
   it('leave nothing in Redis that says who, or that outlives every session', async () => {
