@@ -59,11 +59,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return 1`;
 
-/** KEYS: stream, epoch. ARGV: the last id read, ttl, an epoch if there is none. Answers with the epoch, and 1 if that id is there. */
+/**
+ * KEYS: stream, epoch. ARGV: the last id read, ttl, an epoch if there is none. Answers with the epoch, and 1 if that id is there. It begins
+ * with a write that takes no room, too.
+ */
 const STATE = `
 local epoch = redis.call('GET', KEYS[2])
 if not epoch then
   epoch = ARGV[3]
+  redis.call('DEL', KEYS[2])
   redis.call('SET', KEYS[2], epoch)
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])

@@ -154,6 +154,14 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     await untilCurrent(there);
   });
 
+  it('are read and told where Redis was full before anybody came', async () => {
+    await server.ask('CONFIG', 'SET', 'maxmemory', '1');
+    const [here, there] = [await start(), await start()];
+    await Promise.all([here, there].map(untilCurrent));
+    await here.shared.revoke(of('a'));
+    await there.hears('a');
+  });
+
   it('leave nothing in Redis that says who, or that outlives every session', async () => {
     const here = await start();
     const person = { kind: 'person', issuer: session().issuer, subject: 'user-1' } as const;
