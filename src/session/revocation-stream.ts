@@ -76,7 +76,6 @@ return {epoch, #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])}`;
 export function createRevocationStream(needs: RevocationStreamNeeds): RevocationStream {
   const { commands, listener, seal, absoluteMs, now } = needs;
   const ttl = String(absoluteMs + SLACK_MS);
-  const newEpoch = randomUUID();
   let last = BEGINNING;
   let epoch: string | undefined;
   const keys = () => ['2', commands.key('revocations'), commands.key('revocations', 'epoch')];
@@ -88,7 +87,7 @@ export function createRevocationStream(needs: RevocationStreamNeeds): Revocation
           .map(async (one) => [String(one.until), await sealOne(one, seal)]);
         const oldest = `${Math.max(0, Math.floor(now() - absoluteMs - SLACK_MS))}-0`;
         const entries = (await Promise.all(batch)).flat();
-        await commands.send(['EVAL', ADD, ...keys(), oldest, ttl, newEpoch, ...entries]);
+        await commands.send(['EVAL', ADD, ...keys(), oldest, ttl, randomUUID(), ...entries]);
       }
     },
     read: async (blockMs) => {
@@ -105,7 +104,7 @@ export function createRevocationStream(needs: RevocationStreamNeeds): Revocation
       last = BEGINNING;
     },
     hasLost: async () => {
-      const reply = await listener.send(['EVAL', STATE, ...keys(), last, ttl, newEpoch]);
+      const reply = await listener.send(['EVAL', STATE, ...keys(), last, ttl, randomUUID()]);
       const [current, found] = Array.isArray(reply) ? reply : [];
       const isSame = (epoch ?? current) === current && (last === BEGINNING || found === 1);
       epoch = String(current);

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Redis } from '../../src/redis/redis.ts';
 import { marksOf } from '../../src/session/marks.ts';
 import { createRedisRevocations, type SharedRevocations } from '../../src/session/redis-revocations.ts';
+import { createRevocationStream } from '../../src/session/revocation-stream.ts';
 import { createRevocations, type Revocation } from '../../src/session/revocations.ts';
 import { createSeal } from '../../src/session/seal.ts';
 import { connectRedis, untilUp } from '../fakes/redis-connections.ts';
@@ -152,6 +153,18 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     there.shared.reread();
     await there.hears('a');
     await untilCurrent(there);
+  });
+
+  it('know a stream that was emptied for another one, even by whoever began both', async () => {
+    const [commands, listener] = [connectRedis(server, 'commands'), connectRedis(server, 'listener')];
+    await Promise.all([untilUp(commands), untilUp(listener)]);
+    const seal = createSeal([cookieKey(1)]);
+    const stream = createRevocationStream({ commands, listener, seal, absoluteMs: HOUR, now: Date.now });
+    const lost = [await stream.hasLost()];
+    await server.ask('FLUSHALL');
+    lost.push(await stream.hasLost(), await stream.hasLost());
+    for (const { close } of [commands, listener]) close();
+    assert.deepEqual(lost, [false, true, false]);
   });
 
   it('are read and told where Redis was full before anybody came', async () => {
