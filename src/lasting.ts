@@ -84,6 +84,7 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
     },
     follow: (made) => {
       newest = made;
+      shared.reread();
     },
   };
 }

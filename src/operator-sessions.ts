@@ -1,4 +1,4 @@
-import type { Clock } from './config/units.ts';
+import type { Clock, Millis } from './config/units.ts';
 import { personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { SessionLimits } from './session/limits.ts';
@@ -33,6 +33,10 @@ export function createOperatorSessions(needs: {
 }): OperatorSessions {
   const { store, revocations, limits, log, now } = needs;
   const inForce = (sessions: readonly ListedSession[]) => sessions.filter((one) => !revocations.isRevoked(one));
+  const endEach = async (of: Extract<Revoked, { kind: 'person' }>, times: { at: Millis; until: Millis }) => {
+    const known = (await store.list?.ofPerson(of)) ?? [];
+    await Promise.all(known.map(({ handle }) => revocations.revoke({ of: { kind: 'session', handle }, ...times })));
+  };
   return {
     list: async (listing) => {
       const { list } = store;
@@ -43,7 +47,11 @@ export function createOperatorSessions(needs: {
     },
     revoke: async (of) => {
       log.info('logout.by_operator', factsOf(of));
-      await revocations.revoke({ of, at: now(), until: now() + limits.absoluteMs });
+      const [at, until] = [now(), now() + limits.absoluteMs];
+      const all = [revocations.revoke({ of, at, until })];
+      // Also one by one, where they are known: a session may have begun by a clock that is ahead of ours.
+      if (of.kind === 'person') all.push(endEach(of, { at, until }));
+      await Promise.all(all);
     },
   };
 }

@@ -94,9 +94,9 @@ function addressOf({ host, port }: Config['server']['admin']): string {
 function explain(status: number, text: string, at: string): string {
   switch (status) {
     case 401:
-      return `the gateway on ${at} has another admin_token: it reads the file when it starts`;
+      return `the gateway on ${at} has another admin_token: it takes over a new one only with settings that have no mistake (config.refused in its log)`;
     case 404:
-      return `the gateway on ${at} was started without admin_token, or is of another version`;
+      return `the gateway on ${at} has no admin_token, or is of another version`;
     default:
       return `the gateway on ${at} answered ${status}: ${printable(text).slice(0, 300)}`;
   }

@@ -156,6 +156,10 @@ async function endEverywhere(session: SessionMarks, needs: SessionsNeeds): Promi
   const at = needs.now();
   const until = at + needs.limits.absoluteMs;
   await revokeAll([{ of: { kind: 'person', issuer, subject }, at, until }], session, needs);
+  // Also one by one, where they are known: a session may have begun by a clock that is ahead of ours.
+  const known = [session, ...((await sessionsOf(session, needs)) ?? [])];
+  const each = known.map(({ handle }) => ({ of: { kind: 'session', handle }, at, until }) as const);
+  await Promise.all(each.map((one) => needs.revocations.revoke(one)));
   const page = signedOutPage();
   return { ...page, fields: [...page.fields, 'Set-Cookie', needs.clearSession] };
 }

@@ -22,6 +22,8 @@ export interface SharedState {
   /** Begins to connect. Resolves when a first attempt has ended, well or not; further ones go on behind it. Never rejects. */
   start(): Promise<void>;
   close(): void;
+  /** There are other keys to open with: what could not be opened before is looked at once more. */
+  reread(): void;
   /** What does not work, for `/readyz`. */
   missing(): readonly string[];
 }
@@ -52,6 +54,7 @@ export function createSharedState(needs: SharedStateNeeds): SharedState {
       coordination: alone,
       start: async () => {},
       close: () => {},
+      reread: () => {},
       missing: () => [],
     };
   return createReplicated(needs, settings, local);
@@ -81,6 +84,7 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
       shared.close();
       redis.close();
     },
+    reread: shared.reread,
     missing: () => [...(redis.state.isUp ? [] : ['redis']), ...(shared.isCurrent() ? [] : ['sign-outs elsewhere'])],
   };
 }

@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream';
 import type { Wire } from '../server/exchange.ts';
 import { keepRequestTrailers, requestTrailers } from '../server/request-trailers.ts';
 import { stopUpload } from '../server/stop-upload.ts';
+import { countWritten } from '../server/written.ts';
 import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped } from './downstream.ts';
 import { type Following, followAnswer } from './last-words.ts';
@@ -80,6 +81,7 @@ export class Http2Downstream implements Downstream {
   write(chunk: Uint8Array): boolean {
     if (!this.#stream.writable) return true; // reset by the caller: 'close' follows
     this.bytes += chunk.byteLength;
+    countWritten(this.#stream, chunk.byteLength);
     this.#following?.pass(chunk);
     return this.#stream.write(chunk);
   }

@@ -82,8 +82,10 @@ function refusalOf(error: unknown): SaidSignedOut {
 }
 
 function revocationOf(token: LogoutToken, { provider, limits, now }: BackchannelLogoutNeeds): Revocation {
-  // Sessions that begin after the sign-out are others, also where the token comes late or again.
-  const at = Math.min(now(), (token.issuedAt + leeway) * 1000);
+  // Sessions that begin after the sign-out are others, also where the token comes late or again; and none began after it
+  // because our clock is behind the provider's.
+  const issuedAt = token.issuedAt * 1000;
+  const at = Math.min(Math.max(now(), issuedAt), issuedAt + leeway * 1000);
   return { of: whatEnded(token, provider.issuer), at, until: now() + limits.absoluteMs };
 }
 

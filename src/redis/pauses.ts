@@ -7,8 +7,6 @@ const SHORTEST_PAUSE_MS: Millis = 50;
 
 /** Pauses between attempts: each twice as long as the one before, all of them shortened by chance so that replicas spread. */
 export interface Pauses {
-  /** Whether none was taken since the last `reset`. */
-  readonly isFirst: boolean;
   next(): Millis;
   reset(): void;
 }
@@ -16,9 +14,6 @@ export interface Pauses {
 export function createPauses(): Pauses {
   let taken = 0;
   return {
-    get isFirst() {
-      return taken === 0;
-    },
     next: () => {
       const longest = Math.min(SHORTEST_PAUSE_MS * 2 ** taken, LONGEST_PAUSE_MS);
       taken = Math.min(taken + 1, 16);

@@ -67,6 +67,7 @@ export function createRedis(needs: RedisNeeds): Redis {
   const pauses = createPauses();
   let link: Kept | undefined;
   let isClosed = false;
+  let isTold = false;
   let timer: NodeJS.Timeout | undefined;
 
   const turn = (isUp: boolean) => {
@@ -82,7 +83,9 @@ export function createRedis(needs: RedisNeeds): Redis {
       if (isClosed) return;
       state.outages += 1;
       needs.metrics.redisFailure('connect');
-      if (pauses.isFirst) needs.log.warn('redis.unreachable', { role: needs.role, cause: reasonOf(cause) });
+      // Once for each outage, also one that began with a connection that was lost: the reason stands only here.
+      if (!isTold) needs.log.warn('redis.unreachable', { role: needs.role, cause: reasonOf(cause) });
+      isTold = true;
       timer = setTimeout(() => void connect(), pauses.next());
     }
   };
@@ -90,6 +93,7 @@ export function createRedis(needs: RedisNeeds): Redis {
     const kept = { link: opened, waiting: 0, heardAt: performance.now() };
     const stoodAt = performance.now();
     link = kept;
+    isTold = false;
     turn(true);
     needs.log.info('redis.connected', { role: needs.role });
     void opened.closed.then(() => {

@@ -111,6 +111,7 @@ function serve(needs: Serving, connection: Connection, { stream, headers, raw }:
     faultOfExpectation(exchange, stream);
   if (fault) {
     needs.entrance.refuse(exchange, fault);
+    watchUnread(exchange, stalls);
     return;
   }
   const finished = needs.entrance.pass(exchange);
@@ -124,6 +125,13 @@ function serve(needs: Serving, connection: Connection, { stream, headers, raw }:
       if (!stream.destroyed) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
     });
   } else if (!stream.writableEnded) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
+  else watchUnread(exchange, stalls);
+}
+
+/** An answer that was complete at once still waits for the room that its caller gives it. */
+function watchUnread(exchange: Http2Exchange, stalls: StallWatch): void {
+  const { stream } = exchange.wire;
+  if (stream.writableLength > 0 && !stream.destroyed) stream.once('close', stalls.begin(exchange));
 }
 
 function createNodeServer({ limits }: ProtocolNeeds): Http2Server {

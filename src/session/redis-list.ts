@@ -24,10 +24,11 @@ export function sealEntry(
   from: Whereabouts,
   { seal, limits }: { seal: Seal; limits: SessionLimits },
 ): Promise<string> {
-  const { sid: _sid, ...marks } = marksOf(session);
   const { address } = from;
   const userAgent = from.userAgent.slice(0, LONGEST_AGENT);
-  return seal.seal('session-index', { ...marks, userAgent, address, endsAt: session.startedAt + limits.absoluteMs });
+  // All marks: by whichever a session is signed out, it must be known in a list as well.
+  const entry = { ...marksOf(session), userAgent, address, endsAt: session.startedAt + limits.absoluteMs };
+  return seal.seal('session-index', entry);
 }
 
 /** The key of a person's sessions: a digest, as nobody has to read it back. */
@@ -73,6 +74,7 @@ const shape = z.object({
   handle: z.string(),
   issuer: z.string(),
   subject: z.string(),
+  sid: z.string().exactOptional(),
   startedAt: z.number(),
   endsAt: z.number(),
   userAgent: z.string(),

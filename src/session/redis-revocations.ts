@@ -13,6 +13,8 @@ export interface SharedRevocations extends Revocations {
    * that goes on behind it. Never rejects.
    */
   start(): Promise<void>;
+  /** There are other keys: what could not be opened with those before is read once more. */
+  reread(): void;
   /** Ends the following. */
   close(): void;
 }
@@ -62,6 +64,7 @@ export function createRedisRevocations(needs: SharedRevocationNeeds): SharedRevo
       clearTimeout(timer);
       log.debug('revocations.followed', { current: follower.isCurrent(), commands: commands.state.isUp });
     },
+    reread: follower.reread,
     close: follower.close,
   };
 }
@@ -70,6 +73,7 @@ interface Follower {
   isCurrent(): boolean;
   /** Something known here may not be in the stream. */
   mend(): void;
+  reread(): void;
   /** Follows whenever the listener's connection stands. Resolves when it has caught up for the first time. */
   start(): Promise<void>;
   close(): void;
@@ -86,11 +90,16 @@ function createFollower(needs: FollowerNeeds): Follower {
   /** How often something did not get into the stream, and how many of those times were mended. */
   let missed = 0;
   let mended = 0;
+  /** Entries that no key of ours opens: a replica that has newer settings may have made them. */
+  let sealed = 0;
+  let hasOtherKeys = false;
 
   const readOn = async (blockMs: Millis) => {
     const read = await stream.read(blockMs);
     // In force before its promise is kept, which says nothing more here.
     for (const revocation of read.revocations) void local.revoke(revocation);
+    if (sealed === 0 && read.sealed > 0) log.warn('revocations.sealed', { count: read.sealed });
+    sealed += read.sealed;
     return read;
   };
   const repair = async () => {
@@ -112,7 +121,14 @@ function createFollower(needs: FollowerNeeds): Follower {
     log[current ? 'info' : 'warn']('revocations.known', { current });
     if (current) first.resolve();
   };
+  const readAgain = () => {
+    hasOtherKeys = false;
+    if (sealed === 0) return;
+    sealed = 0;
+    stream.rewind();
+  };
   const follow = async () => {
+    if (hasOtherKeys) readAgain();
     if (await stream.hasLost()) missed += 1;
     if (missed > mended && commands.state.isUp) await repair();
     const { isLast } = await readOn(isCurrent ? BLOCK_MS : 0);
@@ -139,6 +155,9 @@ function createFollower(needs: FollowerNeeds): Follower {
     isCurrent: () => isCurrent && listener.state.isUp,
     mend: () => {
       missed += 1;
+    },
+    reread: () => {
+      hasOtherKeys = true;
     },
     start: () => {
       stop = listener.onUp(() => void run());

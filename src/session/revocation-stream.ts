@@ -13,9 +13,13 @@ export interface RevocationStream {
    * Reads on, a thousand at most.
    *
    * @param blockMs how long to wait for a first one where there is none; 0 for not at all
-   * @returns `isLast` when there was no more at that moment
+   * @returns `isLast` when there was no more at that moment; `sealed`: how many could not be opened
    */
-  read(blockMs: Millis): Promise<{ readonly revocations: readonly Revocation[]; readonly isLast: boolean }>;
+  read(blockMs: Millis): Promise<{
+    readonly revocations: readonly Revocation[];
+    readonly sealed: number;
+    readonly isLast: boolean;
+  }>;
   /** Reads from the beginning again. */
   rewind(): void;
   /** Whether the stream is another one than it was, or lacks what was read last. Told once. */
@@ -55,11 +59,15 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 return 1`;
 
-/** KEYS: stream, epoch. ARGV: the last id read, ttl, an epoch if there is none. Answers with the epoch, and 1 if that id is there. */
+/**
+ * KEYS: stream, epoch. ARGV: the last id read, ttl, an epoch if there is none. Answers with the epoch, and 1 if that id is there. It begins
+ * with a write that takes no room, too.
+ */
 const STATE = `
 local epoch = redis.call('GET', KEYS[2])
 if not epoch then
   epoch = ARGV[3]
+  redis.call('DEL', KEYS[2])
   redis.call('SET', KEYS[2], epoch)
 end
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
@@ -68,7 +76,6 @@ return {epoch, #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])}`;
 export function createRevocationStream(needs: RevocationStreamNeeds): RevocationStream {
   const { commands, listener, seal, absoluteMs, now } = needs;
   const ttl = String(absoluteMs + SLACK_MS);
-  const newEpoch = randomUUID();
   let last = BEGINNING;
   let epoch: string | undefined;
   const keys = () => ['2', commands.key('revocations'), commands.key('revocations', 'epoch')];
@@ -80,7 +87,7 @@ export function createRevocationStream(needs: RevocationStreamNeeds): Revocation
           .map(async (one) => [String(one.until), await sealOne(one, seal)]);
         const oldest = `${Math.max(0, Math.floor(now() - absoluteMs - SLACK_MS))}-0`;
         const entries = (await Promise.all(batch)).flat();
-        await commands.send(['EVAL', ADD, ...keys(), oldest, ttl, newEpoch, ...entries]);
+        await commands.send(['EVAL', ADD, ...keys(), oldest, ttl, randomUUID(), ...entries]);
       }
     },
     read: async (blockMs) => {
@@ -90,13 +97,14 @@ export function createRevocationStream(needs: RevocationStreamNeeds): Revocation
       const alive = entries.filter(({ until }) => until > now());
       const opened = await Promise.all(alive.map(({ sealed }) => openOne(sealed, seal)));
       last = entries.at(-1)?.id ?? last;
-      return { revocations: opened.filter((one) => one !== undefined), isLast: entries.length < PAGE };
+      const revocations = opened.filter((one) => one !== undefined);
+      return { revocations, sealed: opened.length - revocations.length, isLast: entries.length < PAGE };
     },
     rewind: () => {
       last = BEGINNING;
     },
     hasLost: async () => {
-      const reply = await listener.send(['EVAL', STATE, ...keys(), last, ttl, newEpoch]);
+      const reply = await listener.send(['EVAL', STATE, ...keys(), last, ttl, randomUUID()]);
       const [current, found] = Array.isArray(reply) ? reply : [];
       const isSame = (epoch ?? current) === current && (last === BEGINNING || found === 1);
       epoch = String(current);

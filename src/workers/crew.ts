@@ -21,7 +21,10 @@ export interface CrewNeeds {
 export interface Crew {
   /** @returns where they listen, once the first of them does */
   start(): Promise<string>;
-  /** Hands the settings in force to all of them. Resolves when all have answered, or had their time. */
+  /**
+   * Hands the settings in force to all of them. Resolves when all have answered, or had their time: also those that were just
+   * starting by earlier ones.
+   */
   settle(): Promise<void>;
   /** Of those that answer in time. */
   states(): Promise<readonly WorkerState[]>;
@@ -48,6 +51,8 @@ interface Member {
   /** The settings that it has, or is taking over. */
   told?: string;
   figures: readonly Figures[];
+  /** It listens, by the settings that were in force then; or it is gone. */
+  readonly begun: PromiseWithResolvers<void>;
 }
 
 export function createCrew(needs: CrewNeeds): Crew {
@@ -77,9 +82,12 @@ class Places implements Crew {
   }
 
   async settle(): Promise<void> {
-    const settings = this.#needs.settings();
-    for (const member of this.#members.values()) if (isListening(member)) member.told = settings;
-    await this.#askAll((id) => ({ kind: 'settings', settings, id }), SETTLE_MS);
+    const settling = [...this.#members.values()].map((member) => {
+      if (isListening(member)) return this.#hand(member);
+      // Told nothing yet, it begins with the newest.
+      return member.told === undefined ? undefined : within(member.begun.promise, SETTLE_MS);
+    });
+    await Promise.all(settling);
   }
 
   async states(): Promise<readonly WorkerState[]> {
@@ -121,7 +129,7 @@ class Places implements Crew {
 
   #add(): void {
     const worker = this.#needs.fork();
-    const member: Member = { worker, figures: [] };
+    const member: Member = { worker, figures: [], begun: Promise.withResolvers() };
     this.#members.set(worker.id, member);
     worker.on('message', (message: unknown) => {
       if (isMessage<FromWorker>(message)) this.#hear(member, message);
@@ -135,12 +143,14 @@ class Places implements Crew {
     const { id, process } = member.worker;
     switch (message.kind) {
       case 'waiting':
-        this.#tellSettings(member);
+        member.told = settings();
+        tell(member, { kind: 'settings', settings: member.told, id: 0 });
         return;
       case 'listening':
         member.listensSince = performance.now();
         // There were others while it started.
-        if (member.told !== settings()) this.#tellSettings(member);
+        if (member.told === settings()) member.begun.resolve();
+        else void this.#hand(member).then(() => member.begun.resolve());
         log.info('worker.listening', { worker: id, pid: process.pid });
         this.#listening.resolve(message.url);
         return;
@@ -161,14 +171,17 @@ class Places implements Crew {
     }
   }
 
-  #tellSettings(member: Member): void {
-    member.told = this.#needs.settings();
-    tell(member, { kind: 'settings', settings: member.told, id: 0 });
+  /** Resolves when it has answered, or had its time. */
+  #hand(member: Member): Promise<unknown> {
+    const settings = this.#needs.settings();
+    member.told = settings;
+    return this.#ask(member, (id) => ({ kind: 'settings', settings, id }), SETTLE_MS);
   }
 
   #lose(member: Member, how: { code: number | null; signal: string | null }): void {
     const { worker, listensSince, figures } = member;
     this.#members.delete(worker.id);
+    member.begun.resolve();
     if (this.#isStopping) {
       if (this.#members.size === 0) this.#onEmpty();
       return;
@@ -220,4 +233,14 @@ function isListening({ listensSince }: Member): boolean {
 function tell({ worker }: Member, message: ToWorker): void {
   // One that is gone hears nothing: its exit is what counts.
   if (worker.isConnected()) worker.send(message, () => undefined);
+}
+
+function within(promise: Promise<void>, ms: Millis): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    void promise.then(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

@@ -49,7 +49,7 @@ describe('flytegate sessions', { timeout: 120_000 }, () => {
     endLater(folder.remove);
     const off = await flytegate('list', '--config', folder.file);
     assert.equal(off.code, 1);
-    assert.match(off.err, /^flytegate: the gateway on 127\.0\.0\.1:\d+ was started without admin_token.*\n$/);
+    assert.match(off.err, /^flytegate: the gateway on 127\.0\.0\.1:\d+ has no admin_token.*\n$/);
     await rig.stop();
     const gone = await flytegate('list', '--config', folder.file);
     assert.equal(gone.code, 1);

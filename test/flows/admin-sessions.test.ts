@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
 import { loadConfig } from '../../src/config/load.ts';
 import { listSessions, revokeSessions } from '../../src/sessions-command.ts';
@@ -132,5 +134,32 @@ describe('the operator’s API with session.store: cookie', () => {
     assert.deepEqual(await statuses(), [401, 200]);
     assert.equal((await revoke({ subject: 'ada' })).status, 200);
     assert.deepEqual(await statuses(), [401, 401]);
+  });
+});
+
+describe('the token of the operator’s API', { timeout: 60_000 }, () => {
+  it('comes, changes and goes with the settings, and a bad one leaves the one in force', async () => {
+    const rig = await startFakeRig({ settings: { 'server.reloadInterval': '0s' } });
+    const file = join(rig.settings.folder, 'secrets/admin_token');
+    const [first, second] = ['a'.repeat(40), 'b'.repeat(40)];
+    const statuses = async () => {
+      const ofToken = async (token: string) =>
+        (await ask(`${rig.admin()}/api/sessions`, { fields: { authorization: `Bearer ${token}` } })).status;
+      return [await ofToken(first), await ofToken(second)];
+    };
+    assert.deepEqual(await statuses(), [404, 404]);
+    for (const [token, outcome, expected] of [
+      [first, 'reloaded', [200, 401]],
+      [second, 'reloaded', [401, 200]],
+      ['short', 'refused', [401, 200]],
+    ] as const) {
+      await writeFile(file, token);
+      assert.equal(await rig.reload(), outcome);
+      assert.deepEqual(await statuses(), expected);
+    }
+    await rm(file);
+    assert.equal(await rig.reload(), 'reloaded');
+    assert.deepEqual(await statuses(), [404, 404]);
+    for (const token of [first, second, 'short']) assert.ok(!rig.log.text().includes(`"${token}`));
   });
 });

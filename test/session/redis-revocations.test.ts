@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Redis } from '../../src/redis/redis.ts';
 import { marksOf } from '../../src/session/marks.ts';
 import { createRedisRevocations, type SharedRevocations } from '../../src/session/redis-revocations.ts';
+import { createRevocationStream } from '../../src/session/revocation-stream.ts';
 import { createRevocations, type Revocation } from '../../src/session/revocations.ts';
 import { createSeal } from '../../src/session/seal.ts';
 import { connectRedis, untilUp } from '../fakes/redis-connections.ts';
@@ -29,10 +30,10 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     at: Date.now(),
     until: soon(),
   });
-  const start = async (): Promise<Replica> => {
+  const start = async (seal = createSeal([cookieKey(1)])): Promise<Replica> => {
     const [commands, listener] = [connectRedis(server, 'commands'), connectRedis(server, 'listener')];
     const local = createRevocations({ now: Date.now, max: 10_000, onEvict: () => undefined });
-    const [seal, { log }] = [createSeal([cookieKey(1)]), createTestLog()];
+    const { log } = createTestLog();
     const needs = { local, commands, listener, seal, absoluteMs: 24 * HOUR, now: Date.now, log };
     const shared = createRedisRevocations(needs);
     const isRevoked = (id: string) => shared.isRevoked(marksOf(session({ id })));
@@ -138,6 +139,40 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     while (Number(await server.ask('XLEN', 'test:revocations')) < 3) await new Promise(setImmediate);
     const late = await start();
     for (const id of ['a', 'b', 'c']) await late.hears(id);
+  });
+
+  it('that were sealed with a key that is not here yet are in force as soon as it is', async () => {
+    let keys = [cookieKey(1)];
+    const [seal, here] = [() => createSeal(keys), await start(createSeal([cookieKey(2), cookieKey(1)]))];
+    const there = await start({ seal: (...what) => seal().seal(...what), open: (...what) => seal().open(...what) });
+    await here.shared.revoke(of('a'));
+    await there.shared.revoke(of('b'));
+    await Promise.all([here.hears('b'), there.hears('b')]);
+    assert.equal(there.isRevoked('a'), false);
+    keys = [cookieKey(2), cookieKey(1)];
+    there.shared.reread();
+    await there.hears('a');
+    await untilCurrent(there);
+  });
+
+  it('know a stream that was emptied for another one, even by whoever began both', async () => {
+    const [commands, listener] = [connectRedis(server, 'commands'), connectRedis(server, 'listener')];
+    await Promise.all([untilUp(commands), untilUp(listener)]);
+    const seal = createSeal([cookieKey(1)]);
+    const stream = createRevocationStream({ commands, listener, seal, absoluteMs: HOUR, now: Date.now });
+    const lost = [await stream.hasLost()];
+    await server.ask('FLUSHALL');
+    lost.push(await stream.hasLost(), await stream.hasLost());
+    for (const { close } of [commands, listener]) close();
+    assert.deepEqual(lost, [false, true, false]);
+  });
+
+  it('are read and told where Redis was full before anybody came', async () => {
+    await server.ask('CONFIG', 'SET', 'maxmemory', '1');
+    const [here, there] = [await start(), await start()];
+    await Promise.all([here, there].map(untilCurrent));
+    await here.shared.revoke(of('a'));
+    await there.hears('a');
   });
 
   it('leave nothing in Redis that says who, or that outlives every session', async () => {

@@ -122,7 +122,7 @@ describe('the Redis store', { skip, timeout: 60_000 }, () => {
     await store.update(session({ id: 'one', seenAt: T0 + MINUTE }));
     await store.end('two');
     const marks = { handle: handleOf('one'), issuer: session().issuer, subject: 'user-1', startedAt: T0 };
-    const one = { ...marks, ...from, seenAt: T0 + MINUTE, endsAt: T0 + 24 * HOUR };
+    const one = { ...marks, sid: 'at-the-provider', ...from, seenAt: T0 + MINUTE, endsAt: T0 + 24 * HOUR };
     assert.deepEqual(await store.list?.ofPerson(person), [one]);
     assert.deepEqual(await store.list?.ofPerson({ ...person, subject: 'nobody' }), []);
     const handles: string[] = [];
