@@ -79,9 +79,8 @@ export function createTroubles({ store, revocations }: Deployment): Troubles {
     },
     mayBeSpentAgain: (subject) => atRisk.has(subject),
     mayBeGone: ({ subject, begunAt }) => {
-      const isAway = away.some(({ until }) => until === Number.POSITIVE_INFINITY);
-      if (store === 'redis' && begunAt <= emptiedAt + 1000) return 'sessions were in the Redis that was emptied';
-      return isAway && store === 'redis' && atRisk.has(subject) ? 'at risk' : atRisk.get(subject);
+      if (store === 'redis' && begunAt <= emptiedAt) return 'sessions were in the Redis that was emptied';
+      return atRisk.get(subject);
     },
     inForceAt: (ackAt) => {
       let at = ackAt + EVERYWHERE_MS;
