@@ -183,7 +183,8 @@ export function startBadDays(stage: Stage, needs: { chance: Chance; pace: number
   const schedule = async (name: keyof typeof kinds) => {
     const chance = needs.chance.branch(name);
     for (;;) {
-      await wait(chance.between(1000, 9000));
+      // Longer without Redis than with it would show little else.
+      await wait(chance.between(1000, name === 'redis' ? 15_000 : 9000));
       const day = chance.oneOf<BadDay>(kinds[name]);
       const lastsMs = chance.between(day.longestMs / 4, day.longestMs);
       if (over.signal.aborted) return;

@@ -7,10 +7,10 @@ import { deployments, runChaos } from './chaos.ts';
 describe('everything breaks for a few seconds', { skip: redisProgram.skip, timeout: 110_000 }, () => {
   for (const deployment of deployments.slice(0, 2))
     it(`and nobody is let in or out wrongly (store: ${deployment.store})`, async (test) => {
-      const options = { seed: 7, deployment, gateways: 2, forMs: 8000, pace: 5 } as const;
+      const options = { seed: 7, deployment, gateways: 2, forMs: 8000, pace: 6 } as const;
       const ledger = await runChaos({ ...options, say: (line) => test.diagnostic(line) });
       assert.deepEqual(ledger.violations, [], ledger.story.join('\n'));
       assert.ok((ledger.counts.get('session 200') ?? 0) > 20, 'there was traffic');
-      assert.ok((ledger.counts.get('signed out 401') ?? 0) > 5, 'and somebody signed out');
+      assert.ok((ledger.counts.get('signed out 401') ?? 0) > 0, 'and somebody signed out');
     });
 });

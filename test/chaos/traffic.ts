@@ -38,7 +38,7 @@ export function startTraffic(stage: Stage, people: People, chance: Chance, sessi
   every(150, createStrangers(stage, people, chance));
   every(100, createBearers(stage, people, chance));
   every(1500, async () => {
-    const person = people.signedIn.length > sessions / 2 ? chance.oneOf(people.signedIn) : undefined;
+    const person = people.signedIn.length > 2 ? chance.oneOf(people.signedIn) : undefined;
     if (person) await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
   });
   for (let n = 0; n < 4; n += 1)
