@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
@@ -55,8 +57,8 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
   const redis = await startRedis();
   const plane = createControlPlane({ port: 0, tickMs: 200 });
   const upstream = await startRelay(await plane.start());
-  // Two ports for each, so that one can take the other's place before it goes.
-  const ports = await Promise.all(NAMES.flatMap((name) => [name, name]).map(() => freePort()));
+  // All are authorized; more than are needed, as one takes the other's place before it goes, and others take ports as well.
+  const ports = await Promise.all(Array.from({ length: 16 }, () => freePort()));
   const urls = ports.map((port) => `http://localhost:${port}`);
   const troubles = createTroubles(deployment);
   let aheadMs = 0;
@@ -81,10 +83,19 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-chaos-'));
   const members: Member[] = [];
   const ofName = new Map<string, number>();
+  let taken = 0;
+  const nextFree = async (): Promise<number> => {
+    for (const _ of ports) {
+      const port = ports[taken % ports.length] ?? 0;
+      taken += 1;
+      if (await isFree(port)) return port;
+    }
+    throw new Error('somebody took all the ports');
+  };
   const add = async (name: string) => {
     const turn = (ofName.get(name) ?? 0) + 1;
     ofName.set(name, turn);
-    const port = ports[NAMES.indexOf(name) * 2 + (turn % 2)] ?? 0;
+    const port = await nextFree();
     const file = join(settings.folder, `${name}-${turn}.yaml`);
     const document = parseDocument(text);
     document.setIn(['server', 'listen'], `127.0.0.1:${port}`);
@@ -117,6 +128,20 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
       if (ledger.violations.length === 0) await rm(folder, { recursive: true });
     },
   };
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    server.close();
+    await once(server, 'close');
+    return true;
+  } catch {
+    // Taken: another one will do.
+    return false;
+  }
 }
 
 async function settingsText(
