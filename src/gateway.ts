@@ -11,6 +11,7 @@ import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type LogOutput } from './observe/log.ts';
 import { createMetrics, type OwnMetrics, type ReloadOutcome } from './observe/metrics.ts';
+import { issuerStates } from './oidc/issuer-states.ts';
 import { createOperatorSessions } from './operator-sessions.ts';
 import { readCertificate } from './server/certificate.ts';
 import { createListener, type Listener } from './server/listen.ts';
@@ -63,6 +64,7 @@ export async function createGateway(
   const onRefused = () => metrics.request('refused');
   const { handler } = generations;
   const listener = createListener({ listen, limits, handler, log, onRefused, ...(tls && { tls }) });
+  metrics.watchIssuers(() => issuerStates(generations.current.issuers));
   let state: Readiness['state'] = 'starting';
   const { createAdmin = createAdminServer } = needs;
   const admin = createAdmin({
@@ -150,14 +152,15 @@ async function readinessOf(
   { config, issuers }: Generation,
   elsewhere: readonly string[],
 ): Promise<Readiness> {
+  const states = issuerStates(issuers);
   const upstreams = await Promise.all(
     Object.values(config.upstreams).map(async (upstream) =>
       (await canConnectToAny(upstream.targets, 1000)) ? [] : [`upstream ${upstream.name}`],
     ),
   );
-  const providers = [...issuers].flatMap(({ issuer, ready }) => [
-    ...(ready.metadata ? [] : [`provider ${issuer}`]),
-    ...(ready.keys ? [] : [`keys of ${issuer}`]),
+  const providers = (await states).flatMap(({ issuer, isUp, areKeysUp }) => [
+    ...(isUp ? [] : [`provider ${issuer}`]),
+    ...(areKeysUp ? [] : [`keys of ${issuer}`]),
   ]);
   const missing = [...providers, ...elsewhere, ...upstreams.flat()];
   return { ready: state === 'serving', state, missing };

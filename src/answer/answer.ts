@@ -1,7 +1,7 @@
 import type { Caller } from '../server/caller.ts';
 import type { Reply } from '../server/exchange.ts';
 import { failurePage } from './pages.ts';
-import { errorJson, type Refusal, type RpcCode } from './refusal.ts';
+import { errorJson, RETRY_AFTER_S, type Refusal, type RpcCode } from './refusal.ts';
 
 /** gRPC's numbers (its `code.proto`). */
 const grpcNumbers: Readonly<Record<RpcCode, number>> = {
@@ -51,7 +51,7 @@ export function answer(refusal: Refusal, asked: Asked): Reply {
   const fields = [...reply.fields, 'Cache-Control', 'no-store', 'X-Request-ID', asked.id];
   if (refusal.clearCookie) fields.push('Set-Cookie', asked.clearSession);
   if (refusal.challenge && reply.status === refusal.status) fields.push('WWW-Authenticate', refusal.challenge);
-  if (refusal.rpc === 'unavailable') fields.push('Retry-After', '5');
+  if (refusal.rpc === 'unavailable') fields.push('Retry-After', RETRY_AFTER_S);
   return { ...reply, fields };
 }
 

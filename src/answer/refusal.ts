@@ -116,6 +116,9 @@ function withoutScope(missing: string): Refusal {
   return { ...refusalFor('scope_missing'), challenge };
 }
 
+/** Seconds after which whoever could not be told may ask again: outages are looked at anew that often. */
+export const RETRY_AFTER_S = '5';
+
 /** The one shape of errors wherever JSON is spoken. */
 export function errorJson(refusal: Refusal, id: string): string {
   return JSON.stringify({ code: refusal.rpc, message: refusal.message, reference: id });
@@ -136,6 +139,7 @@ export function plainRefusal(refusal: Refusal, id: string): Reply {
     id,
   ];
   if (refusal.challenge) fields.push('WWW-Authenticate', refusal.challenge);
+  if (refusal.rpc === 'unavailable') fields.push('Retry-After', RETRY_AFTER_S);
   return { status: refusal.status, fields, body: errorJson(refusal, id) };
 }
 

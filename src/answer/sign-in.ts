@@ -1,6 +1,7 @@
 import type { Outcome } from '../oidc/outcome.ts';
 import type { Reply } from '../server/exchange.ts';
 import { confirmLogoutPage, failurePage, refreshPage, signedOutPage } from './pages.ts';
+import { RETRY_AFTER_S } from './refusal.ts';
 
 /** What nginx's default 4k header buffer takes, with room for the status line and what Node adds. */
 const maxHeaderBytes = 3_300;
@@ -9,9 +10,20 @@ const maxHeaderBytes = 3_300;
 export function showOutcome(outcome: Outcome, id: string): Reply {
   const page = pageOf(outcome, id);
   const cookies = outcome.cookies.flatMap((cookie) => ['Set-Cookie', cookie]);
+  const later = page.status === 503 ? ['Retry-After', RETRY_AFTER_S] : [];
   return {
     ...page,
-    fields: [...page.fields, 'Cache-Control', 'no-store', 'X-Accel-Expires', '0', 'X-Request-ID', id, ...cookies],
+    fields: [
+      ...page.fields,
+      'Cache-Control',
+      'no-store',
+      'X-Accel-Expires',
+      '0',
+      'X-Request-ID',
+      id,
+      ...later,
+      ...cookies,
+    ],
   };
 }
 

@@ -38,12 +38,16 @@ export function proveClaims(
 /** A no to a token, told to the operator with what is wrong; never with the token. */
 export function rejectToken(log: Log, fault: TokenFault): Authentication {
   const { why, because, found, passing } = fault;
-  const facts = found === undefined ? { why, because } : { why, because, found: shorten(found) };
+  // From the future: no token is made so, unless clocks differ.
+  const hint = because === 'iat' || because === 'nbf' ? { hint: CLOCK_HINT } : {};
+  const facts = found === undefined ? { why, because } : { why, because, found: shorten(found), ...hint };
   // What is not even a token is noise that anybody can make; the rest tells an operator what to put right.
   if (because === 'form') log.debug('token.rejected', facts);
   else log.info('token.rejected', facts);
   return passing ? { kind: 'rejected', why, passing } : { kind: 'rejected', why };
 }
+
+const CLOCK_HINT = 'compare the clocks of this machine and of the issuer: over a minute is not forgiven';
 
 function shorten(found: unknown): string {
   return (JSON.stringify(found) ?? '').slice(0, 200);

@@ -55,6 +55,15 @@ export interface Metrics {
   page(): Promise<{ readonly contentType: string; readonly body: string }>;
 }
 
+/** How an issuer of tokens is, at one moment. */
+export interface IssuerState {
+  readonly issuer: string;
+  /** Whether it answers. */
+  readonly isUp: boolean;
+  /** Whether its keys can be fetched, whatever keys are at hand. */
+  readonly areKeysUp: boolean;
+}
+
 /** What became of new settings. */
 export type ReloadOutcome = 'reloaded' | 'unchanged' | 'refused';
 
@@ -62,6 +71,8 @@ export type ReloadOutcome = 'reloaded' | 'unchanged' | 'refused';
 export interface OwnMetrics extends Metrics {
   /** What is on the page, for `pageOf` in another process. */
   figures(): Promise<readonly Figures[]>;
+  /** How issuers are gets asked whenever the page is read. @param read never rejects, and takes a second at most */
+  watchIssuers(read: () => Promise<readonly IssuerState[]>): void;
   /** Settings were read again. */
   reload(outcome: ReloadOutcome): void;
   /** These settings are in force now. */
@@ -132,6 +143,7 @@ export function createMetrics(): OwnMetrics {
     redisFailure: redisFailures,
     watchRedis: (read) => watchRedis(registry, read),
     watchUpstream,
+    watchIssuers: (read) => watchIssuers(registry, read),
     figures: () => registry.getMetricsAsJSON(),
     ...createSettingsMetrics(registry),
     page: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
@@ -210,6 +222,25 @@ function watchRedis(registry: Registry, read: () => RedisState): void {
     aggregator: 'min',
     collect() {
       this.set(read().isCurrent ? 1 : 0);
+    },
+  });
+}
+
+/** A gauge of issuers: 1, or 0 where one does not answer. */
+function watchIssuers(registry: Registry, read: () => Promise<readonly IssuerState[]>): void {
+  new Gauge({
+    name: 'flytegate_provider_up',
+    help: 'Whether an issuer answers when asked for its metadata, or its keys (1), or not (0)',
+    labelNames: ['issuer', 'asked'],
+    registers: [registry],
+    aggregator: 'min',
+    async collect() {
+      const states = await read();
+      this.reset();
+      for (const { issuer, isUp, areKeysUp } of states) {
+        this.set({ issuer, asked: 'metadata' }, isUp ? 1 : 0);
+        this.set({ issuer, asked: 'keys' }, areKeysUp ? 1 : 0);
+      }
     },
   });
 }

@@ -1,3 +1,4 @@
+import { errors as jose } from 'jose';
 import * as openid from 'openid-client';
 import type { ClientSecret } from '../config/config.ts';
 import type { Secret } from '../config/secret.ts';
@@ -8,6 +9,7 @@ import { type IdTokenClaims, verifyIdToken } from './id-token.ts';
 import type { Outbound } from './outbound.ts';
 import type { RawClaims } from './person-claims.ts';
 import type { Provider, ProviderMetadata } from './provider.ts';
+import { clockSentence } from './trouble.ts';
 
 /** What the token endpoint gave. The access token is used for userinfo and, unless sessions keep it, then forgotten. */
 export interface Tokens {
@@ -16,8 +18,8 @@ export interface Tokens {
   readonly refreshToken?: string;
   /** Compact, and verified: signature, `iss`, `aud`, `azp`, times. */
   readonly idToken?: { readonly jwt: string; readonly claims: IdTokenClaims };
-  /** One came with a renewal, but could not be verified for want of keys: nobody knows what it says. */
-  readonly isIdTokenUnread?: true;
+  /** Why the one that came with a renewal could not be verified here and now: nobody knows what it says. */
+  readonly idTokenUnread?: Failure;
 }
 
 /** What the answer of the authorization endpoint is checked against. */
@@ -157,12 +159,24 @@ function endpointUrl(
 }
 
 /**
- * The tokens of a renewal whose ID token could not be verified for want of keys. They must not be lost, as the old refresh
- * token is spent; what the ID token says is.
+ * The tokens of a renewal whose ID token could not be verified for want of keys, or as clocks differ. They must not be lost, as
+ * the old refresh token is spent; what the ID token says is.
  */
 function withoutIdToken(answer: openid.TokenEndpointResponse, error: unknown): Tokens {
-  if (!(error instanceof Failure)) throw error;
-  return { ...bareTokens(answer), isIdTokenUnread: true };
+  const idTokenUnread = whyUnread(error);
+  if (!idTokenUnread) throw error;
+  return { ...bareTokens(answer), idTokenUnread };
+}
+
+/** What will be otherwise in a while; anything else that is wrong with an ID token is wrong with the answer. */
+function whyUnread(cause: unknown): Failure | undefined {
+  if (cause instanceof Failure) return cause;
+  // A provider may sign with a key in the moment it publishes it, and unknown keys are asked for once in 30 s.
+  if (cause instanceof jose.JWKSNoMatchingKey)
+    return new Failure('keys_unreachable', 'the ID token is signed by a key that is not known yet', { cause });
+  // From the future; one that is past its expiry the library refuses together with its answer.
+  if (cause instanceof jose.JWTExpired) return new Failure('renewal_failed', clockSentence);
+  return undefined;
 }
 
 async function readTokens(

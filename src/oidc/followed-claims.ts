@@ -42,7 +42,10 @@ export async function followClaims(
   const said = tokens.idToken?.claims;
   if (said && said.sub !== sub) return { kind: 'somebody-else' };
   const asIs = { kind: 'same-person', claims: session.claims } as const;
-  if (tokens.isIdTokenUnread) return asIs;
+  if (tokens.idTokenUnread) {
+    needs.log.warn('renewal.id_token_unread', { session: nameOf(session), cause: tokens.idTokenUnread });
+    return asIs;
+  }
   const userinfo = await askUserinfo(session, tokens, askedAt, needs);
   if (userinfo.kind === 'somebody-else') return userinfo;
   if (userinfo.kind === 'unknown' || (!userinfo.said && !said)) return asIs;

@@ -10,7 +10,6 @@ export const unknownKidEveryMs: Millis = 30_000;
 export interface Keys {
   /** @see Provider.keys */
   readonly find: JWTVerifyGetKey;
-  readonly atHand: boolean;
   /** One attempt to fetch them that changes nothing of what is kept. */
   ask(): Promise<unknown>;
   /** @see Provider.warmUp */
@@ -47,9 +46,6 @@ export function createKeys(needs: {
   };
 
   return {
-    get atHand() {
-      return kept.copy !== undefined;
-    },
     ask: async () => fetchKeys(await needs.jwksUri(), needs.outbound),
     warmUp: () => {
       // Safe: `onTrouble` has logged it, and whoever needs a key asks again.

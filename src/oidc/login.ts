@@ -1,4 +1,4 @@
-import type { Clock } from '../config/units.ts';
+import type { Clock, Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Client } from './client.ts';
@@ -6,11 +6,13 @@ import type { FindSession } from './find-session.ts';
 import type { LoginBegun, LoginStates } from './login-state.ts';
 import type { Failed, OidcRequest, Outcome } from './outcome.ts';
 import type { Places } from './place.ts';
+import type { Provider } from './provider.ts';
 import { readParameter } from './query.ts';
 import { troubleOf } from './trouble.ts';
 
 export interface LoginNeeds {
   readonly client: Client;
+  readonly provider: Pick<Provider, 'outage'>;
   readonly clientId: string;
   readonly scopes: readonly string[];
   readonly idpQueryParameter?: string;
@@ -24,7 +26,8 @@ export interface LoginNeeds {
 
 /**
  * `/login`: sends a browser to the provider, or straight to where it wants to go when its session is alive. Everything is
- * judged before anything is asked or set.
+ * judged before anything is asked or set. While the provider does not answer us, a page says so: the browser would end at a
+ * dead address, or come back in vain.
  *
  * @see RFC 6749 §4.1.1, RFC 7636 §4.3, OpenID Connect Core §3.1.2.1
  */
@@ -69,6 +72,8 @@ export function retryPath(place: string): string {
 async function toProvider(request: OidcRequest, to: string, needs: LoginNeeds): Promise<Outcome> {
   const begun = await needs.states.begin(to, request.cookies);
   try {
+    const outage = await soon(needs.provider.outage());
+    if (outage) throw outage;
     const url = await needs.client.authorizationUrl(authorizationParameters(request, begun, needs));
     needs.metrics.signIn('started');
     needs.log.debug('login.started', { id: request.id });
@@ -79,6 +84,15 @@ async function toProvider(request: OidcRequest, to: string, needs: LoginNeeds): 
     needs.metrics.signIn('failed');
     return { kind: 'failed', status: 503, code: 'issuer_unreachable', cookies: [], retry: retryPath(to), cause };
   }
+}
+
+/** A provider that is slow is no reason to keep anybody waiting here: it may be quick enough for their browser. */
+const PATIENCE_MS: Millis = 2000;
+
+async function soon<T>(answer: Promise<T>): Promise<T | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, PATIENCE_MS, undefined);
+  return Promise.race([answer, promise]).finally(() => clearTimeout(timer));
 }
 
 function authorizationParameters(request: OidcRequest, begun: LoginBegun, needs: LoginNeeds): URLSearchParams {

@@ -28,8 +28,8 @@ export interface Provider {
   readonly keys: JWTVerifyGetKey;
   /** The failure when the provider is out of reach right now; asked anew, but not within 5 s of the last answer. Never rejects. */
   outage(): Promise<Failure | undefined>;
-  /** Whether metadata and keys are at hand, for `/readyz`'s body. */
-  readonly ready: { readonly metadata: boolean; readonly keys: boolean };
+  /** The same of its keys' address, whatever keys are at hand. */
+  keysOutage(): Promise<Failure | undefined>;
   /** Fetches both before anybody needs them. Never throws: what fails is logged where it happens, and tried again when asked for. */
   warmUp(): void;
 }
@@ -90,9 +90,7 @@ export function createProvider(
       issuer,
       now: needs.now,
     }),
-    get ready() {
-      return { metadata: needs.jwksUrl !== undefined || metadata.copy !== undefined, keys: keys.atHand };
-    },
+    keysOutage: createOutage({ ask: keys.ask, issuer, now: needs.now }),
     warmUp: keys.warmUp,
   };
 }

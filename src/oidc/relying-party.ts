@@ -77,7 +77,7 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
     latest: renewer.latest,
   });
   return {
-    login: createLogin({ ...common, ...idp, clientId, scopes, states }),
+    login: createLogin({ ...common, ...idp, provider, clientId, scopes, states }),
     callback: createCallback({ ...common, claims, keepsAccessToken, states, seal, sameSite: needs.sameSite, loop }),
     logout,
     backchannelLogout: createBackchannelLogout({ provider, clientId, heard, revocations, limits, now, log }),

@@ -16,9 +16,9 @@ export async function answer(state: State, request: IncomingMessage, response: S
   await state.held.get(asked);
   const scripted = state.behaviour.answers[asked];
   if (scripted) {
-    response
-      .writeHead(scripted.status, { 'content-type': 'application/json', ...scripted.fields })
-      .end(scripted.body ?? '');
+    response.writeHead(scripted.status, { 'content-type': 'application/json', ...scripted.fields });
+    if (scripted.streamedBytes !== undefined) return stream(state, response, scripted.streamedBytes);
+    response.end(scripted.body ?? '');
     return;
   }
   if (asked === 'authorize') return authorize(state, url.searchParams, response);
@@ -28,7 +28,7 @@ export async function answer(state: State, request: IncomingMessage, response: S
   if (asked === 'revoke') {
     revoke(state, new URLSearchParams(body).get('token') ?? '');
     response.writeHead(200).end();
-  } else if (asked === 'userinfo') json(response, 200, changed(state.behaviour.person, state.behaviour.userinfo));
+  } else if (asked === 'userinfo') json(response, 200, changed(personAsking(state, request), state.behaviour.userinfo));
   else if (asked === 'jwks') json(response, 200, { keys: state.keys.map((key) => key.jwk) });
   else json(response, 200, metadata(state));
 }
@@ -100,9 +100,12 @@ async function token(
   if (grant === 'authorization_code') {
     const login = redeem(state, asked);
     if (!login) return json(response, 400, { error: 'invalid_grant' });
-    return json(response, 200, await tokensFor(state, { login, family: randomUUID() }));
+    const newFamily = randomUUID();
+    const idp = login.get('idp');
+    if (state.options.subjectByIdp && idp !== null) state.subjects.set(newFamily, idp);
+    return json(response, 200, await tokensFor(state, { login, family: newFamily }));
   }
-  const family = rotate(state, asked.get('refresh_token') ?? '');
+  const family = rotate(state, asked.get('refresh_token') ?? '', response);
   if (!family) return json(response, 400, { error: 'invalid_grant' });
   json(response, 200, await tokensFor(state, { login: new URLSearchParams(), family }));
 }
@@ -133,9 +136,20 @@ function redeem(state: State, asked: URLSearchParams): URLSearchParams | undefin
   return isProved ? login : undefined;
 }
 
-function rotate(state: State, refreshToken: string): string | undefined {
+function rotate(state: State, refreshToken: string, response: ServerResponse): string | undefined {
   const known = state.refreshTokens.get(refreshToken);
-  if (!known || state.endedFamilies.has(known.family)) return undefined;
+  if (!known) return undefined;
+  const subject = state.subjects.get(known.family) ?? state.behaviour.person.sub;
+  const tell = state.options.onRefresh ?? (() => undefined);
+  if (known.used) tell(subject, 'again');
+  else if (response.closed) tell(subject, 'lost');
+  else {
+    tell(subject, 'spent');
+    response.once('close', () => {
+      if (!response.writableFinished) tell(subject, 'lost');
+    });
+  }
+  if (state.endedFamilies.has(known.family)) return undefined;
   if (known.used && state.behaviour.strictRotation) {
     state.endedFamilies.add(known.family);
     return undefined;
@@ -157,8 +171,10 @@ async function tokensFor(
   const { behaviour, issuer } = state;
   const at = nowS(state);
   const clientId = of.login.get('client_id') ?? 'web';
+  const subject = state.subjects.get(of.family);
+  const person = subject === undefined ? behaviour.person : { ...behaviour.person, sub: subject };
   const idClaims = {
-    ...behaviour.person,
+    ...person,
     iss: issuer,
     aud: clientId,
     iat: at,
@@ -169,13 +185,36 @@ async function tokensFor(
   if (behaviour.refreshTokens) state.refreshTokens.set(refreshToken, { family: of.family, used: false });
   return changed(
     {
-      access_token: await accessToken(state, { ...personClaims(state), client_id: clientId }, {}),
+      access_token: await accessToken(state, { ...personClaims(state), sub: person.sub, client_id: clientId }, {}),
       id_token: await sign(state, changed(idClaims, behaviour.idToken), {}),
       token_type: 'Bearer',
       expires_in: behaviour.accessTokenTtlS,
     },
     behaviour.refreshTokens ? { refresh_token: refreshToken } : {},
   );
+}
+
+/** Who an access token speaks of, where the provider has several people. */
+function personAsking(state: State, request: IncomingMessage): Record<string, unknown> {
+  const { person } = state.behaviour;
+  if (!state.options.subjectByIdp) return person;
+  const [, payload = ''] = (request.headers.authorization ?? '').split('.');
+  return { ...person, sub: Object(JSON.parse(Buffer.from(payload, 'base64url').toString())).sub };
+}
+
+function stream(state: State, response: ServerResponse, bytes: number): void {
+  const chunk = Buffer.alloc(65_536, ' ');
+  let left = bytes;
+  const write = () => {
+    while (left > 0 && !response.destroyed) {
+      left -= chunk.length;
+      state.longestStreamed = Math.max(state.longestStreamed, bytes - left);
+      if (!response.write(chunk)) return;
+    }
+    response.end();
+  };
+  response.on('drain', write);
+  write();
 }
 
 function logout(asked: URLSearchParams, response: ServerResponse): void {

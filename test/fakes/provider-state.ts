@@ -9,7 +9,12 @@ export interface Answer {
   readonly status: number;
   readonly fields?: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** So many bytes of spaces follow, as fast as they are taken. */
+  readonly streamedBytes?: number;
 }
+
+/** What becomes of a refresh token: spent for the first time, spent once more, or spent for an answer that nobody took. */
+export type Refreshed = 'spent' | 'again' | 'lost';
 
 /** Who signs in when a browser comes to `/authorize`: there is no page, everyone is let in at once. */
 export interface Person {
@@ -54,6 +59,10 @@ export interface ProviderOptions {
   readonly audience?: string;
   /** Milliseconds since the epoch, for every time that goes into a token. */
   readonly now?: () => number;
+  /** The `idp` parameter of a sign-in says who signs in, also for everything that comes of it later. */
+  readonly subjectByIdp?: boolean;
+  /** Told of each use of a refresh token, with `subjectByIdp` by its person. */
+  readonly onRefresh?: (subject: string, what: Refreshed) => void;
 }
 
 /** Everything the fake provider remembers; see `provider.ts`. */
@@ -67,8 +76,12 @@ export interface State {
   /** Refresh token → the family it belongs to and whether it was used. */
   readonly refreshTokens: Map<string, { readonly family: string; used: boolean }>;
   readonly endedFamilies: Set<string>;
+  /** With `subjectByIdp`: family → its person's subject. */
+  readonly subjects: Map<string, string>;
   readonly tokenRequests: URLSearchParams[];
   readonly revoked: string[];
+  /** Bytes that were taken of the longest `streamedBytes`. */
+  longestStreamed: number;
   keys: { readonly kid: string; readonly privateKey: CryptoKey; readonly jwk: JWK }[];
   issuer: string;
 }
@@ -104,8 +117,10 @@ export async function initialState(options: ProviderOptions): Promise<State> {
     codes: new Map(),
     refreshTokens: new Map(),
     endedFamilies: new Set(),
+    subjects: new Map(),
     tokenRequests: [],
     revoked: [],
+    longestStreamed: 0,
     keys: [await newKey()],
     issuer: '',
   };

@@ -15,7 +15,7 @@ import {
   sign,
 } from './provider-state.ts';
 
-export type { Answer, Asked, Behaviour, Person, ProviderOptions } from './provider-state.ts';
+export type { Answer, Asked, Behaviour, Person, ProviderOptions, Refreshed } from './provider-state.ts';
 
 export interface FakeProvider {
   /** `http://127.0.0.1:<port>` and the path it was started with. */
@@ -27,6 +27,8 @@ export interface FakeProvider {
   readonly tokenRequests: readonly URLSearchParams[];
   /** Tokens that came to the revocation endpoint, in order. */
   readonly revoked: readonly string[];
+  /** Bytes that were taken of the longest `streamedBytes` so far, some of them by the system's buffers only. */
+  longestStreamed(): number;
   /** From now on answers to this question wait; the returned function lets them go, and later ones through. */
   hold(asked: Asked): () => void;
   /** Resolves when this has been asked for `count` times in all. */
@@ -66,6 +68,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Fake
     calls: state.calls,
     tokenRequests: state.tokenRequests,
     revoked: state.revoked,
+    longestStreamed: () => state.longestStreamed,
     hold: (asked) => hold(state, asked),
     whenAsked: (asked, count) => whenAsked(state, asked, count),
     rotateKeys: async ({ keepOld }) => {

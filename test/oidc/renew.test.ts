@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import type { Session } from '../../src/session/session.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
+import { newKey } from '../fakes/provider-state.ts';
 import { createRig, createVisitor, type Rig, sessionOf, signIn } from './rig.ts';
 
 describe('renewing a session', () => {
@@ -211,10 +212,29 @@ describe('renewing a session', () => {
     assert.deepEqual(await rig.renewer.renew(session), { kind: 'refused' });
   });
 
-  it('believes no ID token with a wrong signature, and says so as a failure', async () => {
+  it('keeps the new tokens, and the old claims, when the ID token is signed by a key that is not known yet', async () => {
     const keys = JSON.stringify({ keys: [provider.publicJwk()] });
     provider.behaviour.answers.jwks = { status: 200, body: keys };
+    provider.behaviour.idToken = { name: 'Nobody Verified' };
     await provider.rotateKeys({ keepOld: false });
+    const renewed = await renew();
+    assert.notEqual(renewed.refreshToken, session.refreshToken, 'the old one is spent');
+    assert.deepEqual(renewed.claims, session.claims);
+  });
+
+  it('keeps the new tokens when the ID token is from the future, and names the clock', async () => {
+    provider.behaviour.idToken = { iat: Math.floor(Date.now() / 1000) + 7200 };
+    const renewed = await renew();
+    assert.notEqual(renewed.refreshToken, session.refreshToken, 'the old one is spent');
+    const line = rig.logged.find(({ event }) => event === 'renewal.id_token_unread');
+    assert.match(String(line?.facts['cause']), /clocks/);
+  });
+
+  it('believes no ID token with a wrong signature, and says so as a failure', async () => {
+    await provider.rotateKeys({ keepOld: false });
+    const { jwk } = await newKey();
+    const keys = JSON.stringify({ keys: [{ ...jwk, kid: provider.publicJwk().kid }] });
+    provider.behaviour.answers.jwks = { status: 200, body: keys };
     const renewal = await rig.renewer.renew(session);
     assert.equal(renewal.kind === 'failed' && renewal.cause.code, 'renewal_failed');
   });

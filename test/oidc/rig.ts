@@ -110,7 +110,14 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const shared = { client, places, findSession, store, seal, cookies, limits, now, log, metrics };
   const idp = options.idpQueryParameter === undefined ? {} : { idpQueryParameter: options.idpQueryParameter };
   return {
-    login: createLogin({ ...shared, ...idp, clientId, scopes: options.scopes ?? ['openid', 'profile'], states }),
+    login: createLogin({
+      ...shared,
+      ...idp,
+      provider,
+      clientId,
+      scopes: options.scopes ?? ['openid', 'profile'],
+      states,
+    }),
     callback: createCallback({ ...shared, claims, keepsAccessToken: false, states, sameSite, loop }),
     out: createLogout({ ...shared, revocations, publicUrl: ORIGIN, authorizedUris, latest: renewer.latest }),
     renewer,
