@@ -1,4 +1,5 @@
 import { createDecisions, type Decisions } from './access/decisions.ts';
+import { signsSomething } from './access/tell.ts';
 import { type AuthenticateBearer, createAuthenticate } from './authenticate/authenticate.ts';
 import type { Config } from './config/config.ts';
 import { fingerprint } from './config/fingerprint.ts';
@@ -85,7 +86,7 @@ function whoIsAsked({ auth, identityHeaders }: Config): unknown {
 
 /** What else a decision about a session or a token goes by. */
 function rulesOf(config: Config): readonly unknown[] {
-  return [config.session, config.cookieKeys, config.decisionCache];
+  return [config.session, config.cookieKeys, config.decisionCache, signsSomething(config.upstreams)];
 }
 
 function createOutboundOf({ auth }: Config): Outbound {
@@ -140,7 +141,8 @@ function createDecider(
   const issuerScopes = new Map(
     config.auth.additionalIssuers.map(({ issuer, requiredScope }) => [issuer, requiredScope]),
   );
-  return createDecisions({ ...lasting, authenticate, issuerScopes, cache: config.decisionCache });
+  const cache = { ...config.decisionCache, isFixed: !signsSomething(config.upstreams) };
+  return createDecisions({ ...lasting, authenticate, issuerScopes, cache });
 }
 
 function sameSiteOf(policy: Config['auth']['userAuth']['cookieSetting']['sameSitePolicy']): 'lax' | 'strict' | 'none' {

@@ -31,9 +31,15 @@ const RENEWED_MS: Millis = 10_000;
  * Two LRU lists, so that garbage never evicts a real decision: allows bounded by number and bytes, noes 1,024 at 10 s.
  *
  * @param needs.maxBytes what keys, entries, identities and what is kept beside those may take together, estimated
+ * @param needs.isFixed  nothing is ever kept beside an identity: then it need not be known where it is
  */
-export function createDecisionCache(needs: { maxEntries: number; maxBytes: number; now: Clock }): DecisionCache {
-  const { now } = needs;
+export function createDecisionCache(needs: {
+  maxEntries: number;
+  maxBytes: number;
+  isFixed?: boolean;
+  now: Clock;
+}): DecisionCache {
+  const { now, isFixed = false } = needs;
   const allows = new LRUCache<string, Allow>({ max: needs.maxEntries, maxSize: needs.maxBytes });
   const noes = new LRUCache<string, KeptNo>({ max: MAX_NOES });
   const places = new WeakMap<Identity, Place>();
@@ -53,7 +59,7 @@ export function createDecisionCache(needs: { maxEntries: number; maxBytes: numbe
       noes.delete(key);
       if (now() >= kept.until) return;
       const size = sizeOf(kept);
-      places.set(kept.identity, { key, size });
+      if (!isFixed) places.set(kept.identity, { key, size });
       allows.set(key, kept, { size });
     },
     refuse(key, decision) {

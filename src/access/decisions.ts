@@ -18,6 +18,7 @@ export interface DecisionNeeds {
     readonly maxAgeMs: Millis;
     readonly maxEntries: number;
     readonly maxBytes: number;
+    readonly isFixed?: boolean;
   };
   /** Issuers whose tokens must have another scope than the rule says. */
   readonly issuerScopes?: ReadonlyMap<string, string>;

@@ -28,6 +28,11 @@ export interface Told {
  */
 export type Tell = (upstream: string, admitted: Admitted) => Told | Promise<Told>;
 
+/** Whether some upstream is told something signed, which is kept beside the identity. */
+export function signsSomething(upstreams: Readonly<Record<string, Upstream>>): boolean {
+  return Object.values(upstreams).some(({ identityHeaders }) => signedNames(identityHeaders).length > 0);
+}
+
 function signedNames(modes: readonly IdentityMode[]): readonly string[] {
   return [
     ...(modes.includes('alb') ? ['X-Amzn-Oidc-Data'] : []),

@@ -33,7 +33,7 @@ describe('decisionCache.maxBytes', () => {
     const before = await hits();
     for (const token of tokens.reverse()) await visit(token);
     const remembered = (await hits()) - before;
-    // Claims of 4 KB, kept once and counted once more for headers; an assertion of 6 KB.
-    assert.ok(remembered >= 50 && remembered <= 75, `${remembered} people are remembered`);
+    // Claims of 4 KB, an assertion of 6 KB, and what is around them.
+    assert.ok(remembered >= 80 && remembered <= 105, `${remembered} people are remembered`);
   });
 });
