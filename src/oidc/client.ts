@@ -56,6 +56,9 @@ export interface Client {
   endSessionUrl(parameters: URLSearchParams): Promise<string | undefined>;
 }
 
+/** A hundred years: more than clocks are apart. */
+const ANY_CLOCK_S: Seconds = 3_155_760_000;
+
 /** Without a secret: a public client, PKCE alone. */
 export function createClient(
   needs: Partial<ClientSecret> & { provider: Provider; outbound: Outbound; clientId: string; now: Clock },
@@ -65,6 +68,9 @@ export function createClient(
   const configured = async (clientSecret?: Secret, spentMs?: Millis) => {
     return configure(await provider.metadata(), { outbound, clientId, clientSecret, now }, spentMs);
   };
+  // The library would throw the tokens away with an ID token of other clocks: its times are judged by `readTokens`.
+  const configuredForAnyClock = async (clientSecret?: Secret) =>
+    configure(await provider.metadata(), { outbound, clientId, clientSecret, now, clockToleranceS: ANY_CLOCK_S });
   return {
     issuer: provider.issuer,
     authorizationUrl: async (parameters) => endpointUrl(await configured(), openid.buildAuthorizationUrl, parameters),
@@ -88,7 +94,9 @@ export function createClient(
       return openid.fetchUserInfo(configuration, accessToken, subject);
     },
     refresh: async (refreshToken) => {
-      const answer = await askWith(async (secret) => openid.refreshTokenGrant(await configured(secret), refreshToken));
+      const answer = await askWith(async (secret) =>
+        openid.refreshTokenGrant(await configuredForAnyClock(secret), refreshToken),
+      );
       return readTokens(answer, needs).catch((error: unknown) => withoutIdToken(answer, error));
     },
     revoke: async (refreshToken) => {
@@ -114,13 +122,19 @@ export function createClient(
  */
 export function configure(
   metadata: ProviderMetadata,
-  needs: { outbound: Outbound; clientId: string; clientSecret?: Secret | undefined; now: Clock },
+  needs: {
+    outbound: Outbound;
+    clientId: string;
+    clientSecret?: Secret | undefined;
+    now: Clock;
+    clockToleranceS?: Seconds;
+  },
   spentMs: Millis = 0,
 ): openid.Configuration {
   const client = {
     // The library reads the system's clock; this makes it read ours.
     [openid.clockSkew]: Math.round((needs.now() - Date.now()) / 1000),
-    [openid.clockTolerance]: 60,
+    [openid.clockTolerance]: needs.clockToleranceS ?? 60,
   };
   const authentication = needs.clientSecret ? secretBy(metadata, needs.clientSecret.reveal()) : openid.None();
   if (!isServerMetadata(metadata)) throw new Failure('issuer_unreachable', 'the metadata has no issuer');
@@ -174,8 +188,9 @@ function whyUnread(cause: unknown): Failure | undefined {
   // A provider may sign with a key in the moment it publishes it, and unknown keys are asked for once in 30 s.
   if (cause instanceof jose.JWKSNoMatchingKey)
     return new Failure('keys_unreachable', 'the ID token is signed by a key that is not known yet', { cause });
-  // From the future; one that is past its expiry the library refuses together with its answer.
-  if (cause instanceof jose.JWTExpired) return new Failure('renewal_failed', clockSentence);
+  // From the future, or past its expiry as soon as it came.
+  const isByClock = cause instanceof jose.JWTClaimValidationFailed && cause.claim === 'nbf';
+  if (cause instanceof jose.JWTExpired || isByClock) return new Failure('renewal_failed', clockSentence);
   return undefined;
 }
 

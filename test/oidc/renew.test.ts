@@ -222,13 +222,19 @@ describe('renewing a session', () => {
     assert.deepEqual(renewed.claims, session.claims);
   });
 
-  it('keeps the new tokens when the ID token is from the future, and names the clock', async () => {
-    provider.behaviour.idToken = { iat: Math.floor(Date.now() / 1000) + 7200 };
-    const renewed = await renew();
-    assert.notEqual(renewed.refreshToken, session.refreshToken, 'the old one is spent');
-    const line = rig.logged.find(({ event }) => event === 'renewal.id_token_unread');
-    assert.match(String(line?.facts['cause']), /clocks/);
-  });
+  for (const [what, claims] of [
+    ['from the future', { iat: Math.floor(Date.now() / 1000) + 7200 }],
+    ['past its expiry', { iat: Math.floor(Date.now() / 1000) - 7200, exp: Math.floor(Date.now() / 1000) - 3600 }],
+    ['not valid yet', { nbf: Math.floor(Date.now() / 1000) + 3600 }],
+  ] as const) {
+    it(`keeps the new tokens when the ID token is ${what}, and names the clock`, async () => {
+      provider.behaviour.idToken = { ...claims };
+      const renewed = await renew();
+      assert.notEqual(renewed.refreshToken, session.refreshToken, 'the old one is spent');
+      const line = rig.logged.find(({ event }) => event === 'renewal.id_token_unread');
+      assert.match(String(line?.facts['cause']), /clocks/);
+    });
+  }
 
   it('believes no ID token with a wrong signature, and says so as a failure', async () => {
     await provider.rotateKeys({ keepOld: false });
