@@ -22,7 +22,8 @@ export interface Pending {
 }
 
 /**
- * Closes connections that pipeline without measure, or whose request stands still.
+ * Closes connections that pipeline without measure, or whose request stands still: the server's `timeout` says after how
+ * long it is looked at.
  *
  * @param needs.bodyIdleMs how long nothing may move on a connection while its caller is the one to move
  */
@@ -75,7 +76,6 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
       if (socket.destroyed) return;
       const line = lineOf(socket);
       if (line.push(response) > maxPipelined) socket.destroy();
-      socket.setTimeout(needs.bodyIdleMs);
       response.on('close', leave);
     },
     has: (socket) => (lines.get(socket)?.length ?? 0) > 0,

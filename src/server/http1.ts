@@ -150,7 +150,11 @@ function createNodeServer({ limits }: ProtocolNeeds): Server {
     // Counted by ourselves, with those that Node takes for one.
     requireHostHeader: false,
     shouldUpgradeCallback: isWebSocketHandshake,
+    // A request that announces no body is not made a stream that would end a moment later.
+    optimizeEmptyRequests: true,
   });
+  // What a connection is watched with from a request's head to the end of its answer (http1-pending).
+  server.timeout = limits.bodyIdleMs;
   // No limit, so that every field is listed and counted by ourselves: those that Node does not list would still decide
   // where the message ends.
   server.maxHeadersCount = 0;
