@@ -5,6 +5,7 @@ import type { Address } from './address.ts';
 import { type Cut, type Over, overBefore } from './cut.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
+import type { Http1Client } from './http1-clients.ts';
 import type { Http1Connections, Sender } from './http1-connections.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
 import type { Ending, Held, UnderWay } from './under-way.ts';
@@ -52,6 +53,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #options: Dispatcher.DispatchOptions & { servername: string };
   /** Where it was sent, while it has a place there. */
   #address: Address | undefined;
+  /** Of that address. */
+  #client: Http1Client | undefined;
   avoid: Address | undefined;
   #controller: Controller | undefined;
   /** While it waits for a connection. */
@@ -60,6 +63,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #status = 0;
   /** The upstream began to answer: from then on nothing may be sent again. */
   #isHeard = false;
+  /** The upstream said all that it had to say. */
+  #isWhole = false;
   #interim = 0;
   #isRetried = false;
   /** Told to end: what the upstream still says is of no interest. */
@@ -148,6 +153,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   onResponseEnd(controller: Controller): void {
     this.#controller = undefined;
+    this.#isWhole = true;
     if (this.#isOver || this.#isCut) return;
     const trailers = rawFields(controller.rawTrailers);
     this.#passage.downstream.end(trailers.length === 0 ? [] : this.#headers.trailers(trailers));
@@ -165,7 +171,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   sendTo(address: Address): void {
     this.#address = address;
-    address.dispatch(this.#options, this);
+    this.#client = address.http1.take();
+    this.#client.client.dispatch(this.#options, this);
   }
 
   #breakOff(cause: Error): void {
@@ -222,8 +229,12 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   #leaveAddress(): void {
     const address = this.#address;
-    if (address === undefined) return;
+    const client = this.#client;
+    if (address === undefined || client === undefined) return;
     this.#address = undefined;
+    this.#client = undefined;
+    if (this.#isWhole) address.http1.giveBack(client);
+    else address.http1.drop(client);
     this.#connections.done(address);
   }
 
