@@ -8,6 +8,11 @@ import { lingerAfterReply } from './linger.ts';
 /** Requests of one connection that wait for their answer at once: nobody pipelines so many. */
 const maxPipelined = 100;
 
+/** Where a connection bears its requests: to look them up by the connection costs more, and is done three times for each. */
+const LINE = Symbol('line');
+
+type Lined = Socket & { [LINE]?: ServerResponse[] };
+
 /** The requests of a server that still wait for their answer, or for their caller to take it. */
 export interface Pending {
   /** Keeps track of a request that was not answered at once. */
@@ -28,30 +33,32 @@ export interface Pending {
  * @param needs.bodyIdleMs how long nothing may move on a connection while its caller is the one to move
  */
 export function createPending(server: Server, needs: { contain: Contain; bodyIdleMs: Millis }): Pending {
-  // One entry for a connection, kept until it closes: one for a request would be made and thrown away with each.
-  const lines = new Map<Socket, ServerResponse[]>();
+  // One for a connection, kept until it closes: one for a request would be made and thrown away with each.
+  const lines = new Set<ServerResponse[]>();
   let isRetiring = false;
   let isDraining = false;
   const closeIdle = needs.contain(
     () => server.closeIdleConnections(),
     () => undefined,
   );
-  const lineOf = (socket: Socket) => {
-    const known = lines.get(socket);
+  const lineOf = (socket: Lined) => {
+    const known = socket[LINE];
     if (known) return known;
     const line: ServerResponse[] = [];
-    lines.set(socket, line);
-    socket.once('close', () => lines.delete(socket));
+    socket[LINE] = line;
+    lines.add(line);
+    socket.once('close', () => lines.delete(line));
     return line;
   };
   function leave(this: ServerResponse) {
-    const line = lines.get(this.req.socket);
-    if (line) line.splice(line.indexOf(this), 1);
+    const { [LINE]: line }: Lined = this.req.socket;
+    if (line?.length === 1) line.pop();
+    else line?.splice(line.indexOf(this), 1);
     if (isDraining) setImmediate(closeIdle);
   }
   const retire = () => {
     isRetiring = true;
-    for (const line of lines.values()) {
+    for (const line of lines) {
       // Only the last one may end the connection: those before it would take the rest of the line with them.
       const last = line.at(-1);
       if (!last || last.headersSent) continue;
@@ -60,8 +67,8 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
       lingerAfterReply(last.req.socket);
     }
   };
-  const onTimeout = (socket: Socket) => {
-    const [first] = lines.get(socket) ?? [];
+  const onTimeout = (socket: Lined) => {
+    const [first] = socket[LINE] ?? [];
     if (first === undefined || isStalled(first)) socket.destroy();
     // Once more, though nothing moves: what was held back may be taken meanwhile, and its caller send no more.
     else socket.setTimeout(needs.bodyIdleMs);
@@ -78,7 +85,7 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
       if (line.push(response) > maxPipelined) socket.destroy();
       response.on('close', leave);
     },
-    has: (socket) => (lines.get(socket)?.length ?? 0) > 0,
+    has: (socket: Lined) => (socket[LINE]?.length ?? 0) > 0,
     retire,
     drain: () => {
       retire();
