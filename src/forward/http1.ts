@@ -8,6 +8,7 @@ import type { Headers } from './headers.ts';
 import type { Http1Client } from './http1-clients.ts';
 import type { Http1Connections, Sender } from './http1-connections.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
+import type { RawFields } from './raw-fields.ts';
 import type { Ending, Held, UnderWay } from './under-way.ts';
 import { Upload } from './upload.ts';
 import type { Measure } from './upstream.ts';
@@ -269,6 +270,6 @@ function asSent(reason: string): string {
   return /^[\x00-\x7f]*$/.test(reason) ? reason : Buffer.from(reason, 'utf8').toString('latin1');
 }
 
-function rawFields(raw: Controller['rawHeaders']): readonly (string | Uint8Array)[] {
+function rawFields(raw: Controller['rawHeaders']): RawFields {
   return Array.isArray(raw) ? raw : [];
 }
