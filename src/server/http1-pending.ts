@@ -2,6 +2,7 @@ import type { Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Millis } from '../config/units.ts';
 import type { Contain } from './contain.ts';
+import { createSilenceWatch } from './http1-silence.ts';
 import { isStalled } from './http1-stall.ts';
 import { lingerAfterReply } from './linger.ts';
 
@@ -24,15 +25,24 @@ export interface Pending {
   /** The same, and closes idle connections. */
   drain(): void;
   readonly isRetiring: boolean;
+  /** Looks after a connection of the server. */
+  watch(socket: Socket): void;
+  /** Leaves one that speaks another protocol now. */
+  leave(socket: Socket): void;
+  /** Gives up its timer. */
+  close(): void;
 }
 
 /**
- * Closes connections that pipeline without measure, or whose request stands still: the server's `timeout` says after how
- * long it is looked at.
+ * Closes connections that pipeline without measure, that lie idle, or whose request stands still.
  *
- * @param needs.bodyIdleMs how long nothing may move on a connection while its caller is the one to move
+ * @param needs.idleMs     how long a connection may wait for its next request; at most a quarter longer
+ * @param needs.bodyIdleMs how long nothing may move on a connection while its caller is the one to move; likewise
  */
-export function createPending(server: Server, needs: { contain: Contain; bodyIdleMs: Millis }): Pending {
+export function createPending(
+  server: Server,
+  needs: { contain: Contain; idleMs: Millis; bodyIdleMs: Millis },
+): Pending {
   // One for a connection, kept until it closes: one for a request would be made and thrown away with each.
   const lines = new Set<ServerResponse[]>();
   let isRetiring = false;
@@ -69,15 +79,22 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
   };
   const onTimeout = (socket: Lined) => {
     const [first] = socket[LINE] ?? [];
-    if (first === undefined || isStalled(first)) socket.destroy();
+    const patience = patienceOf(socket);
+    // Otherwise the limit that is over is from a time when the connection was idle and is not any more, or the other way round.
+    const isDue = socket.timeout === patience;
+    if (isDue && (first === undefined || isStalled(first))) socket.destroy();
     // Once more, though nothing moves: what was held back may be taken meanwhile, and its caller send no more.
-    else socket.setTimeout(needs.bodyIdleMs);
+    else socket.setTimeout(patience);
   };
+  const patienceOf = (socket: Lined) => (socket[LINE]?.length ? needs.bodyIdleMs : needs.idleMs);
+  const silence = createSilenceWatch(patienceOf, Math.min(needs.idleMs, needs.bodyIdleMs) / 8);
   server.on(
     'timeout',
     needs.contain(onTimeout, (socket) => void socket.destroy()),
   );
   return {
+    watch: silence.watch,
+    leave: silence.leave,
     add: (response) => {
       const { socket } = response.req;
       if (socket.destroyed) return;
@@ -95,5 +112,6 @@ export function createPending(server: Server, needs: { contain: Contain; bodyIdl
     get isRetiring() {
       return isRetiring;
     },
+    close: silence.close,
   };
 }

@@ -36,7 +36,7 @@ export interface Protocol {
 export function createHttp1(needs: ProtocolNeeds): Protocol & { retire(): void } {
   const server = createNodeServer(needs);
   const contain = createContain(needs.log);
-  const pending = createPending(server, { contain, bodyIdleMs: needs.limits.bodyIdleMs });
+  const pending = createPending(server, { contain, ...needs.limits });
   const serving = { ...needs, pending, reading: new WeakMap<Socket, IncomingMessage>() };
 
   const onResponseError = createOnResponseError(needs.log);
@@ -63,10 +63,16 @@ export function createHttp1(needs: ProtocolNeeds): Protocol & { retire(): void }
   // Node counts down its time limits only in a server that listens. This one is given its connections.
   server.emit('listening');
   return {
-    accept: (socket) => server.emit('connection', socket),
+    accept: (socket) => {
+      server.emit('connection', socket);
+      pending.watch(socket);
+    },
     retire: pending.retire,
     drain: pending.drain,
-    close: () => server.close(),
+    close: () => {
+      server.close();
+      pending.close();
+    },
   };
 }
 
@@ -109,7 +115,7 @@ function takeOver(serving: Serving, request: IncomingMessage, head: Buffer): voi
   const { entrance, limits, pending } = serving;
   const { socket } = request;
   if (socket.destroyed) return;
-  socket.setTimeout(0);
+  pending.leave(socket);
   // An answer to an earlier request is still on its way: the new protocol's bytes would end up inside it.
   if (pending.has(socket) || isClosing(socket)) {
     socket.destroy();
@@ -143,8 +149,8 @@ function createNodeServer({ limits }: ProtocolNeeds): Server {
     headersTimeout: limits.headersMs,
     // A whole request has no limit, uploads take what they take; a body that stands still has one (http1-pending).
     requestTimeout: 0,
-    keepAliveTimeout: limits.idleMs,
-    keepAliveTimeoutBuffer: 0,
+    // Nor has an idle connection: http1-pending looks after both.
+    keepAliveTimeout: 0,
     connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersMs / 2)),
     insecureHTTPParser: false,
     // Counted by ourselves, with those that Node takes for one.
@@ -153,8 +159,6 @@ function createNodeServer({ limits }: ProtocolNeeds): Server {
     // A request that announces no body is not made a stream that would end a moment later.
     optimizeEmptyRequests: true,
   });
-  // What a connection is watched with from a request's head to the end of its answer (http1-pending).
-  server.timeout = limits.bodyIdleMs;
   // No limit, so that every field is listed and counted by ourselves: those that Node does not list would still decide
   // where the message ends.
   server.maxHeadersCount = 0;
