@@ -42,7 +42,7 @@ const cases = [
 describe('a mistake of ours that shows while', () => {
   for (const [what, request, answer, heard] of cases)
     it(`${what} is passed on ends that exchange, on both sides, and nothing else`, async () => {
-      const { door, upstream } = await stage.answering(answer, { isIdentityHeader });
+      const { door, upstream } = await stage.answering(answer, { isIdentityHeader, upstream: { idleTimeoutMs: 500 } });
       assert.match(await talk(door.http1Port, request), heard);
       const [socket] = upstream.sockets;
       assert.ok(socket);
