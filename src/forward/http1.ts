@@ -66,6 +66,10 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #isCut = false;
   #held: Held | undefined;
   #isOver = false;
+  /** undici has it and has not begun: it cannot be taken back, and its place is taken until undici is done with it. */
+  #isHandedIn = false;
+  /** It was abandoned meanwhile. */
+  #isGhost = false;
 
   constructor(
     passage: Passage,
@@ -111,6 +115,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   }
 
   onRequestStart(controller: Controller): void {
+    this.#handedBack();
     this.#leave();
     // Thrown before a byte is written: the connection stays good for somebody else.
     if (this.#isOver) throw new UpstreamError('upstream_unreachable', 'given up before a connection was ready');
@@ -156,6 +161,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   onResponseError(_controller: Controller | undefined, error: Error): void {
     const wasConnected = this.#controller !== undefined;
     this.#controller = undefined;
+    this.#handedBack();
     if (this.#isOver || this.#isCut) return;
     if (this.#status !== 0) this.#breakOff(error);
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
@@ -165,6 +171,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   sendTo(address: Address): void {
     this.#address = address;
+    this.#isHandedIn = true;
     address.dispatch(this.#options, this);
   }
 
@@ -222,9 +229,16 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   #leaveAddress(): void {
     const address = this.#address;
-    if (address === undefined) return;
+    if (address === undefined || this.#isHandedIn) return;
     this.#address = undefined;
     this.#connections.done(address);
+  }
+
+  #handedBack(): void {
+    this.#isHandedIn = false;
+    if (!this.#isOver) return;
+    this.#leaveAddress();
+    if (this.#isGhost) this.#resolve({ kind: 'abandoned' });
   }
 
   #fail(cause: Error, wasConnected = false): void {
@@ -235,6 +249,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #callerClosed(complete: boolean): void {
     if (this.#isOver) return;
     const { downstream } = this.#passage;
+    // Callers who come and go while nobody answers must not have more handed in than there are places, nor strangers their share.
+    this.#isGhost = this.#isHandedIn;
     if (this.#status === 0) this.#finish({ kind: 'abandoned' });
     else this.#finish({ kind: 'answered', status: this.#status, bytes: downstream.bytes, complete });
     this.#controller?.abort(new Error('the caller went away'));
@@ -248,7 +264,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
     this.#leaveAddress();
     const { body } = this.#options;
     if (body instanceof Upload) body.destroy();
-    this.#resolve(forwarded);
+    if (!this.#isGhost) this.#resolve(forwarded);
   }
 }
 
