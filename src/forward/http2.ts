@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import type { Contain } from '../server/contain.ts';
+import { letGo } from '../server/http2-unread.ts';
 import type { Waiter, Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import { type Over, overBefore } from './cut.ts';
@@ -335,7 +336,7 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
     const { downstream } = this.#passage;
     if (this.#status === 0) this.#finish({ kind: 'abandoned' });
     else this.#finish({ kind: 'answered', status: this.#status, bytes: downstream.bytes, complete });
-    this.#up?.close(complete ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
+    if (this.#up) letGo(this.#up, complete ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
   }
 
   #finish(forwarded: Forwarded): void {

@@ -11,7 +11,7 @@ import { UpgradeExchange } from './exchange-upgrade.ts';
 import { type Fault, hasBody, readFraming } from './framing.ts';
 import { answerBrokenRequest } from './http1-broken.ts';
 import { createPending, type Pending } from './http1-pending.ts';
-import { isClosing } from './linger.ts';
+import { ignoreLate, isClosing } from './linger.ts';
 
 export interface ProtocolNeeds {
   readonly limits: Config['server']['limits'];
@@ -84,8 +84,7 @@ interface Serving extends ProtocolNeeds {
 
 function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
   const { entrance, limits, pending, reading } = serving;
-  // Sent after a request that ended the connection.
-  if (isClosing(request.socket) || request.socket.destroyed) return;
+  if (isTooLate(request.socket)) return;
   const framing = readFraming(request.rawHeaders);
   if (hasBody(framing)) reading.set(request.socket, request);
   const exchange = new Http1Exchange({ request, response }, framing, serving);
@@ -105,10 +104,16 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
 }
 
 function refuseExpectation(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
-  if (isClosing(request.socket) || request.socket.destroyed) return;
+  if (isTooLate(request.socket)) return;
   const exchange = new Http1Exchange({ request, response }, readFraming(request.rawHeaders), serving);
   exchange.closeAfterReply();
   serving.entrance.refuse(exchange, { status: 417, code: 'request_malformed' });
+}
+
+/** Sent after a request that ended the connection. */
+function isTooLate(socket: Socket): boolean {
+  if (!socket.destroyed && isClosing(socket)) ignoreLate(socket);
+  return socket.destroyed || isClosing(socket);
 }
 
 function takeOver(serving: Serving, request: IncomingMessage, head: Buffer): void {

@@ -13,6 +13,8 @@ export interface Nginx {
   readonly grpcUrl: string;
   /** What nginx wrote to its error log. */
   errors(): Promise<string>;
+  /** Has it serve another site from now on (SIGHUP): what has begun goes on as it began. */
+  reload(site: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,13 +41,16 @@ export async function startNginx(options: {
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-nginx-'));
   const example =
     options.site ?? (await readFile(join(import.meta.dirname, '../../config/nginx/flytegate.conf'), 'utf8'));
-  const site = example
-    .replaceAll('127.0.0.1:8080', `127.0.0.1:${options.gateway}`)
-    .replaceAll('127.0.0.1:8090', `127.0.0.1:${options.upstream}`)
-    .replaceAll('localhost:8000', `localhost:${port}`)
-    .replace('listen 8000;', `listen 127.0.0.1:${port};`)
-    .replace('listen 8001 http2;', `listen 127.0.0.1:${grpcPort} http2;`);
-  await writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
+  const write = (text: string) => {
+    const site = text
+      .replaceAll('127.0.0.1:8080', `127.0.0.1:${options.gateway}`)
+      .replaceAll('127.0.0.1:8090', `127.0.0.1:${options.upstream}`)
+      .replaceAll('localhost:8000', `localhost:${port}`)
+      .replace('listen 8000;', `listen 127.0.0.1:${port};`)
+      .replace('listen 8001 http2;', `listen 127.0.0.1:${grpcPort} http2;`);
+    return writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
+  };
+  await write(example);
   const child = spawn(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
@@ -58,6 +63,10 @@ export async function startNginx(options: {
     url: `http://localhost:${port}`,
     grpcUrl: `http://localhost:${grpcPort}`,
     errors: () => readFile(join(folder, 'error.log'), 'utf8'),
+    reload: async (site) => {
+      await write(site);
+      child.kill('SIGHUP');
+    },
     stop: async () => {
       child.kill('SIGTERM');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { after, describe, it } from 'node:test';
-import { listen, talk } from './front.ts';
+import { talk } from './front.ts';
 import { createStage } from './stage.ts';
 
 const stage = createStage();
@@ -49,30 +49,5 @@ describe('connections to an HTTP/1.1 upstream', () => {
     await closed;
     assert.match(await talk(door.http1Port, ask('/')), /ok$/);
     assert.equal(upstream.sockets.length, 2);
-  });
-
-  it('that are still being opened are given up with the caller who wanted them', async () => {
-    // A peer that accepts, and never says a word of TLS.
-    const accepted: Socket[] = [];
-    const server = createServer((socket) => {
-      socket.on('error', () => undefined).resume();
-      accepted.push(socket);
-    });
-    const port = await listen(server);
-    stage.onClose(async () => {
-      server.close();
-      for (const socket of accepted) socket.destroy();
-    });
-    const door = await stage.front({ upstream: { port, protocol: 'https', connectTimeoutMs: 60_000 } });
-    const caller = connect(door.http1Port, '127.0.0.1');
-    caller.on('error', () => undefined);
-    caller.write(ask('/'));
-    while (accepted.length === 0) await new Promise(setImmediate);
-    const [socket] = accepted;
-    assert.ok(socket);
-    const closed = once(socket, 'close');
-    caller.resetAndDestroy();
-    await closed;
-    assert.equal(door.state().inFlight, 0);
   });
 });
