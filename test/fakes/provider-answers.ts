@@ -14,7 +14,7 @@ export async function answer(state: State, request: IncomingMessage, response: S
   const body = await bodyOf(request);
   state.calls[asked] += 1;
   for (const look of [...state.watchers]) look();
-  await Promise.all([state.held.get(asked), sleep(state.behaviour.latencyMs[asked] ?? 0)]);
+  await Promise.all([state.held.get(asked), sleep(state.behaviour.latencyMs[asked] ?? 0, undefined, { ref: false })]);
   const scripted = state.behaviour.answers[asked];
   if (scripted) {
     response.writeHead(scripted.status, { 'content-type': 'application/json', ...scripted.fields });
