@@ -35,7 +35,9 @@ export function createOperatorSessions(needs: {
   const inForce = (sessions: readonly ListedSession[]) => sessions.filter((one) => !revocations.isRevoked(one));
   const endEach = async (of: Extract<Revoked, { kind: 'person' }>, times: { at: Millis; until: Millis }) => {
     const known = (await store.list?.ofPerson(of)) ?? [];
-    await Promise.all(known.map(({ handle }) => revocations.revoke({ of: { kind: 'session', handle }, ...times })));
+    const { issuer, subject } = of;
+    const each = known.map(({ handle }) => ({ of: { kind: 'session', handle, issuer, subject }, ...times }) as const);
+    await Promise.all(each.map((one) => revocations.revoke(one)));
   };
   return {
     list: async (listing) => {

@@ -17,7 +17,7 @@ import type { Reply } from './server/exchange.ts';
 import { readSmallBody } from './server/small-body.ts';
 import type { SessionLimits } from './session/limits.ts';
 import type { SessionMarks } from './session/marks.ts';
-import type { Revocation, Revocations } from './session/revocations.ts';
+import type { Revocation, Revocations, Revoked } from './session/revocations.ts';
 import type { ListedSession, Whereabouts } from './session/session-list.ts';
 import type { SessionStore } from './session/store.ts';
 
@@ -144,7 +144,7 @@ async function end(asked: Asked, { session }: Person, needs: SessionsNeeds): Pro
   const meant = what === 'others' ? others : others.filter(({ handle }) => handle === what);
   const at = needs.now();
   await revokeAll(
-    meant.map(({ handle, endsAt }) => ({ of: { kind: 'session', handle }, at, until: endsAt })),
+    meant.map(({ endsAt, ...one }) => ({ of: sessionOf(one), at, until: endsAt })),
     session,
     needs,
   );
@@ -158,10 +158,14 @@ async function endEverywhere(session: SessionMarks, needs: SessionsNeeds): Promi
   await revokeAll([{ of: { kind: 'person', issuer, subject }, at, until }], session, needs);
   // Also one by one, where they are known: a session may have begun by a clock that is ahead of ours.
   const known = [session, ...((await sessionsOf(session, needs)) ?? [])];
-  const each = known.map(({ handle }) => ({ of: { kind: 'session', handle }, at, until }) as const);
+  const each = known.map((one) => ({ of: sessionOf(one), at, until }));
   await Promise.all(each.map((one) => needs.revocations.revoke(one)));
   const page = signedOutPage();
   return { ...page, fields: [...page.fields, 'Set-Cookie', needs.clearSession] };
+}
+
+function sessionOf({ handle, issuer, subject }: SessionMarks): Revoked {
+  return { kind: 'session', handle, issuer, subject };
 }
 
 async function revokeAll(all: readonly Revocation[], by: SessionMarks, needs: SessionsNeeds): Promise<void> {

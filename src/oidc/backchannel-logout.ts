@@ -91,7 +91,7 @@ function revocationOf(token: LogoutToken, { provider, limits, now }: Backchannel
 
 /** One session where the token names one: it says both to tell of a session of somebody. */
 function whatEnded({ sub: subject, sid }: LogoutToken, issuer: string): Revoked {
-  if (sid !== undefined) return { kind: 'provider-session', issuer, sid };
+  if (sid !== undefined) return { kind: 'provider-session', issuer, sid, ...(subject !== undefined && { subject }) };
   return { kind: 'person', issuer, subject: subject ?? '' };
 }
 

@@ -5,7 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { readCookies } from '../server/cookie.ts';
 import type { SessionLimits } from '../session/limits.ts';
-import { handleOf } from '../session/marks.ts';
+import { handleOf, marksOf } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
@@ -139,7 +139,8 @@ async function openState(request: OidcRequest, needs: LogoutNeeds): Promise<{ to
 
 /** Refused here from this moment on, before anybody else is spoken to. Once more for one that ended already: the store may have failed then. */
 async function end(session: Session, needs: LogoutNeeds): Promise<Failed | undefined> {
-  const of = { kind: 'session', handle: handleOf(session.id) } as const;
+  const { handle, issuer, subject } = marksOf(session);
+  const of = { kind: 'session', handle, issuer, subject } as const;
   try {
     await needs.revocations.revoke({ of, at: needs.now(), until: session.startedAt + needs.limits.absoluteMs });
     await needs.store.end(session.id);

@@ -124,9 +124,10 @@ async function openOne(sealed: string, seal: Seal): Promise<Revocation | undefin
 const text = z.string().min(1);
 const shape = z.object({
   of: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('session'), handle: text }),
-    z.object({ kind: z.literal('provider-session'), issuer: text, sid: text }),
+    z.object({ kind: z.literal('session'), handle: text, issuer: text.optional(), subject: text.optional() }),
+    z.object({ kind: z.literal('provider-session'), issuer: text, sid: text, subject: text.optional() }),
     z.object({ kind: z.literal('person'), issuer: text, subject: text }),
+    z.object({ kind: z.literal('everybody') }),
   ]),
   at: z.number(),
   until: z.number(),

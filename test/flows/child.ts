@@ -28,9 +28,17 @@ export function startChild(settings: string, nodeOptions: readonly string[] = []
   return startProgram([...nodeOptions, '--import', 'tsx', cli, 'serve', '--config', settings]);
 }
 
-/** The same with several workers, which are processes of its own. */
-export function startWorkers(settings: string, workers: number): Promise<Child> {
-  const entry = fileURLToPath(new URL('./workers-entry.ts', import.meta.url));
+/**
+ * The same with several workers, which are processes of its own.
+ *
+ * @param program what they run, where it is not the usual one
+ */
+export function startWorkers(
+  settings: string,
+  workers: number,
+  program = new URL('./workers-entry.ts', import.meta.url),
+): Promise<Child> {
+  const entry = fileURLToPath(program);
   return startProgram(['--import', 'tsx', entry, settings, String(workers)]);
 }
 

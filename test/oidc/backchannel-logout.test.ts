@@ -49,7 +49,10 @@ describe('a logout token', () => {
   it('with a sid ends what came of that session there', async () => {
     const { revoked, logout } = createLogout();
     assert.deepEqual(await logout(await form()), { kind: 'done' });
-    assert.deepEqual(revoked[0]?.of, { kind: 'provider-session', issuer: fake.issuer, sid: 's1' });
+    const of = { kind: 'provider-session', issuer: fake.issuer, sid: 's1' };
+    assert.deepEqual(revoked[0]?.of, { ...of, subject: 'ada' });
+    await logout(await form({ sub: undefined }));
+    assert.deepEqual(revoked[1]?.of, of);
     assert.ok((revoked[0]?.until ?? 0) >= Date.now() + 7 * DAY - 10_000);
   });
 
