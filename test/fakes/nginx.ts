@@ -1,10 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnBound } from './bound-child.ts';
+import { freePort } from './free-port.ts';
+
+export { freePort } from './free-port.ts';
 
 export interface Nginx {
   /** Where browsers, curl and WebSockets go. */
@@ -46,9 +50,9 @@ export async function startNginx(options: {
     .replace('listen 8000;', `listen 127.0.0.1:${port};`)
     .replace('listen 8001 http2;', `listen 127.0.0.1:${grpcPort} http2;`);
   await writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
-  const child = spawn(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  // By SIGTERM, at which it ends its workers.
+  const child = spawnBound(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], { orphanedBy: 'SIGTERM' });
+  child.stdout.resume();
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString();
@@ -64,18 +68,6 @@ export async function startNginx(options: {
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that was free a moment ago, for programs that cannot ask the system for one themselves. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const at = probe.address();
-      probe.close(() => resolve(typeof at === 'object' && at ? at.port : 0));
-    });
-  });
 }
 
 function cached(site: string, folder: string, key: string | true | undefined): string {
