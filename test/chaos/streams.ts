@@ -10,49 +10,57 @@ import type { Stage } from './stage.ts';
 const LONGEST_MS = 15_000;
 const TICK_MS = 200;
 
+/** A stream somebody has asked for. */
+interface Stream {
+  readonly person: Person;
+  readonly kind: 'events' | 'grpc';
+  /** The gateway's name. */
+  readonly through: string;
+  /** A request that waits for its answer, at a provider that takes its time say, is no stream yet. */
+  state: 'asked' | 'open' | 'ended';
+}
+
 /**
  * Opens a stream as somebody and listens until it ends, or the person has left and it should have, or it lasted long enough.
  */
 export async function watchStreams(stage: Stage, person: Person, chance: Chance, over: AbortSignal): Promise<void> {
   if (stage.members.length === 0) return;
-  const { url } = chance.oneOf(stage.members);
+  const { url, name } = chance.oneOf(stage.members);
   const cookie = [...person.jar].map(([name, value]) => `${name}=${value}`).join('; ');
   const signal = AbortSignal.any([over, AbortSignal.timeout(LONGEST_MS)]);
-  const kind = chance.oneOf(['events', 'grpc'] as const);
-  const seen = { isOpen: true };
-  const untilShouldEnd = look(stage, person, { kind, seen, over });
-  await (kind === 'events'
-    ? watchEvents(stage, url, cookie, signal)
-    : watchGrpc(stage, { url, cookie, person, signal }));
-  seen.isOpen = false;
-  await untilShouldEnd;
+  const stream: Stream = { person, kind: chance.oneOf(['events', 'grpc'] as const), through: name, state: 'asked' };
+  const watched = look(stage, stream, over);
+  await (stream.kind === 'events' ? watchEvents : watchGrpc)(stage, stream, { url, cookie, signal });
+  stream.state = 'ended';
+  await watched;
 }
 
 /** Looks whether a stream goes on although its person is signed out. */
-async function look(
-  { ledger, troubles }: Stage,
-  person: Person,
-  stream: { kind: string; seen: { isOpen: boolean }; over: AbortSignal },
-): Promise<void> {
-  while (stream.seen.isOpen && !stream.over.aborted) {
+async function look({ ledger, troubles, clock }: Stage, stream: Stream, over: AbortSignal): Promise<void> {
+  const { kind, through, person } = stream;
+  while (stream.state !== 'ended' && !over.aborted) {
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     const { ackAt, subject } = person;
-    if (ackAt === undefined || !stream.seen.isOpen) continue;
-    if (Date.now() <= troubles.inForceAt(ackAt) + TICK_MS) continue;
-    ledger.violate('what a signed-out session has open ends', {
-      subject,
-      kind: stream.kind,
-      ackMsAgo: Date.now() - ackAt,
-    });
+    if (ackAt === undefined || stream.state !== 'open') continue;
+    if (clock.now() <= troubles.endsBy(ackAt) + TICK_MS) continue;
+    const ackMsAgo = clock.now() - ackAt;
+    ledger.violate('what a signed-out session has open ends', { subject, kind, through, ackMsAgo });
     return;
   }
 }
 
-async function watchEvents({ ledger, host }: Stage, url: string, cookie: string, signal: AbortSignal): Promise<void> {
+interface Asking {
+  readonly url: string;
+  readonly cookie: string;
+  readonly signal: AbortSignal;
+}
+
+async function watchEvents({ ledger, host }: Stage, stream: Stream, { url, cookie, signal }: Asking): Promise<void> {
   try {
     const headers = { host, cookie, accept: 'text/event-stream' };
     const { statusCode, body } = await request(`${url}/api/v1/ticks`, { headers, signal });
     ledger.count(`events ${statusCode}`);
+    if (statusCode === 200) stream.state = 'open';
     for await (const _ of body) if (statusCode !== 200) break;
     ledger.count('events done');
   } catch {
@@ -61,10 +69,8 @@ async function watchEvents({ ledger, host }: Stage, url: string, cookie: string,
   }
 }
 
-async function watchGrpc(
-  { ledger, troubles }: Stage,
-  { url, cookie, person, signal }: { url: string; cookie: string; person: Person; signal: AbortSignal },
-): Promise<void> {
+async function watchGrpc({ ledger, troubles }: Stage, stream: Stream, { url, cookie, signal }: Asking): Promise<void> {
+  const { person } = stream;
   const withCookie: Interceptor = (next) => (asked) => {
     asked.header.set('cookie', cookie);
     return next(asked);
@@ -72,8 +78,10 @@ async function watchGrpc(
   const transport = createGrpcTransport({ baseUrl: url, interceptors: [withCookie], idleConnectionTimeoutMs: 1000 });
   try {
     const ticks = { text: 'tick', count: 10_000, intervalMs: TICK_MS };
-    for await (const _ of createClient(EchoService, transport).serverStream(ticks, { signal }))
+    for await (const _ of createClient(EchoService, transport).serverStream(ticks, { signal })) {
+      stream.state = 'open';
       ledger.count('grpc message');
+    }
     ledger.count('grpc done');
   } catch (error) {
     const { code, rawMessage } = ConnectError.from(error);
