@@ -8,10 +8,10 @@ import { makeSettingsFolder, secretFiles } from '../config/settings-folder.ts';
 import { freePort } from '../fakes/free-port.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
 import { type RedisServer, startRedis } from '../fakes/redis-server.ts';
+import { type Relay, startRelay } from '../fakes/relay.ts';
 import { type AwakeClock, createAwakeClock } from './awake.ts';
 import type { Ledger } from './ledger.ts';
 import { type Member, startMember } from './member.ts';
-import { type Relay, startRelay } from './relay.ts';
 import { createTroubles, type Troubles } from './troubles.ts';
 
 /** Where sessions are, and what is done when nobody can say who was signed out. */
