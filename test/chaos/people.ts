@@ -15,6 +15,8 @@ export interface Person {
   ackAt?: number;
   /** Not used any more. */
   isGone: boolean;
+  /** Streams that are open. */
+  streams: number;
 }
 
 export interface Heard {
@@ -73,7 +75,14 @@ export function createPeople(stage: Stage, chance: Chance): People {
   const signIn = async (): Promise<Person | undefined> => {
     born += 1;
     const subject = `person-${born}`;
-    const person: Person = { subject, jar: new Map(), begunAt: stage.clock.now(), isLeaving: false, isGone: false };
+    const person: Person = {
+      subject,
+      jar: new Map(),
+      begunAt: stage.clock.now(),
+      isLeaving: false,
+      isGone: false,
+      streams: 0,
+    };
     const fields = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
     const away = await toGateway(`/login?idp=${subject}&redirect_url=%2Fhealthcheck`, { fields }, person.jar);
     if (away?.status !== 302 || !away.location) return noSignIn('login', away);

@@ -31,8 +31,25 @@ export async function watchStreams(stage: Stage, person: Person, chance: Chance,
   const stream: Stream = { person, kind: chance.oneOf(['events', 'grpc'] as const), through: name, state: 'asked' };
   const watched = look(stage, stream, over);
   await (stream.kind === 'events' ? watchEvents : watchGrpc)(stage, stream, { url, cookie, signal });
+  if (stream.state === 'open') ended(stage, person);
   stream.state = 'ended';
   await watched;
+}
+
+function opened(stream: Stream): void {
+  if (stream.state === 'open') return;
+  stream.state = 'open';
+  stream.person.streams += 1;
+}
+
+function ended({ ledger, clock }: Stage, person: Person): void {
+  person.streams -= 1;
+  const isUnknown = person.isGone && person.ackAt === undefined;
+  if (!person.isLeaving || isUnknown) return;
+  // Often before whoever signs out hears that it is done.
+  const afterMs = person.ackAt === undefined ? 0 : clock.now() - person.ackAt;
+  const word = afterMs <= 250 ? 'at once' : afterMs <= 1000 ? 'in a second' : 'later';
+  ledger.count(`stream ended with its session, ${word}`);
 }
 
 /** Looks whether a stream goes on although its person is signed out. */
@@ -60,7 +77,7 @@ async function watchEvents({ ledger, host }: Stage, stream: Stream, { url, cooki
     const headers = { host, cookie, accept: 'text/event-stream' };
     const { statusCode, body } = await request(`${url}/api/v1/ticks`, { headers, signal });
     ledger.count(`events ${statusCode}`);
-    if (statusCode === 200) stream.state = 'open';
+    if (statusCode === 200) opened(stream);
     for await (const _ of body) if (statusCode !== 200) break;
     ledger.count('events done');
   } catch {
@@ -79,7 +96,7 @@ async function watchGrpc({ ledger, troubles }: Stage, stream: Stream, { url, coo
   try {
     const ticks = { text: 'tick', count: 10_000, intervalMs: TICK_MS };
     for await (const _ of createClient(EchoService, transport).serverStream(ticks, { signal })) {
-      stream.state = 'open';
+      opened(stream);
       ledger.count('grpc message');
     }
     ledger.count('grpc done');

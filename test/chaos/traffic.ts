@@ -47,8 +47,10 @@ export function startTraffic(
   every(150, createStrangers(stage, people, chance));
   every(100, createBearers(stage, people, chance));
   every(1500 / pace, async () => {
-    const person = people.signedIn.length > 2 ? chance.oneOf(people.signedIn) : undefined;
-    if (person) await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
+    if (people.signedIn.length <= 2) return;
+    const watching = people.signedIn.filter(({ streams }) => streams > 0);
+    const person = chance.oneOf(watching.length > 0 && chance.between(0, 1) === 0 ? watching : people.signedIn);
+    await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
   });
   for (let n = 0; n < 4; n += 1)
     every(200, async () => {
