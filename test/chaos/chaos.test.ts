@@ -11,7 +11,7 @@ describe('everything breaks for a few seconds', {
 }, () => {
   for (const deployment of deployments.slice(0, 2))
     it(`and nobody is let in or out wrongly (store: ${deployment.store})`, async (test) => {
-      const options = { seed: 7, deployment, gateways: 2, forMs: 8000, pace: 6 } as const;
+      const options = { seed: 7, deployment, gateways: 2, forMs: 6000, pace: 6 } as const;
       const ledger = await runChaos({ ...options, say: (line) => test.diagnostic(line) });
       assert.deepEqual(ledger.violations, [], ledger.story.join('\n'));
       assert.ok((ledger.counts.get('session 200') ?? 0) > 0, 'there was traffic');
