@@ -5,6 +5,7 @@ import { createLedger, describeViolation, type Ledger } from './ledger.ts';
 import type { Member } from './member.ts';
 import { createPeople, type People } from './people.ts';
 import { type Deployment, type Stage, startStage } from './stage.ts';
+import { streamKinds, watchStream } from './streams.ts';
 import { askAsSignedOut, startTraffic } from './traffic.ts';
 
 export interface ChaosOptions {
@@ -31,6 +32,8 @@ const SAY_EVERY_MS = 10_000;
 const TRAFFIC = { sessions: 15 } as const;
 /** By then everything that is open without use is closed again. */
 const QUIET_MS = 60_000;
+/** Until all streams that somebody has asked for are open. */
+const OPENED_MS = 5000;
 /** Connections that are kept for the next request: to Redis, the provider and the service. */
 const KEPT_DESCRIPTORS = 12;
 /** Resident memory above what it was after the start, at most: Node gives back what it has no use for when it likes. */
@@ -87,24 +90,35 @@ function progress(ledger: Ledger, people: People, doing: Doing): string {
   return `${people.signedIn.length} signed in; ${said.join(', ')} | ${broken}`;
 }
 
-/** With everything mended, somebody new can sign in, ask, and sign out, and is out then. */
+/** Waits until everything works again; a minute at most. */
 async function mended(stage: Stage, people: People, chance: Chance): Promise<void> {
   const until = Date.now() + QUIET_MS;
-  for (;;) {
-    const person = await people.signIn();
-    const heard = person && (await people.ask(person, '/api/v1/projects'));
-    if (person && heard?.status === 200) {
-      await people.signOut(person, chance.oneOf(['person', 'provider', 'operator']));
-      const out = people.signedOut.find(({ subject }) => subject === person.subject);
-      if (out && (await askAsSignedOut(stage, people, out, '/me')) === 401) return;
-    }
+  while (!(await worksAgain(stage, people, chance))) {
     if (Date.now() > until) {
-      stage.ledger.violate('everything works again in the end', { status: heard?.status ?? 'no sign-in' });
+      stage.ledger.violate('everything works again in the end', {});
       return;
     }
     // Between two tries, as after an outage some things are left alone for a few seconds.
     await pause(500);
   }
+}
+
+/** Somebody new can sign in, ask, and watch through every gateway; who signs out is out, and all of that ends. */
+async function worksAgain(stage: Stage, people: People, chance: Chance): Promise<boolean> {
+  const person = await people.signIn();
+  if (!person || (await people.ask(person, '/api/v1/projects'))?.status !== 200) return false;
+  const over = new AbortController();
+  const asked = stage.members.flatMap((through) => streamKinds.map((kind) => ({ person, through, kind })));
+  const ended = Promise.all(asked.map((one) => watchStream(stage, one, over.signal)));
+  const until = Date.now() + OPENED_MS;
+  while (person.streams.length < asked.length && Date.now() < until) await pause(20);
+  const isWatching = person.streams.length === asked.length && !person.isLeaving;
+  if (isWatching) await people.signOut(person, chance.oneOf(['person', 'provider', 'operator']));
+  const out = people.signedOut.find(({ subject }) => subject === person.subject);
+  const isOut = isWatching && out !== undefined && (await askAsSignedOut(stage, people, out, '/me')) === 401;
+  if (!isOut) over.abort();
+  await ended;
+  return isOut;
 }
 
 interface AtRest {

@@ -15,8 +15,8 @@ export interface Person {
   ackAt?: number;
   /** Not used any more. */
   isGone: boolean;
-  /** Streams that are open. */
-  streams: number;
+  /** By the names of the gateways: streams that are open, one name for each. */
+  readonly streams: string[];
 }
 
 export interface Heard {
@@ -81,7 +81,7 @@ export function createPeople(stage: Stage, chance: Chance): People {
       begunAt: stage.clock.now(),
       isLeaving: false,
       isGone: false,
-      streams: 0,
+      streams: [],
     };
     const fields = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
     const away = await toGateway(`/login?idp=${subject}&redirect_url=%2Fhealthcheck`, { fields }, person.jar);
@@ -129,7 +129,8 @@ export function createPeople(stage: Stage, chance: Chance): People {
     signIn,
     signOut: async (person, by) => {
       person.isLeaving = true;
-      signedIn.splice(signedIn.indexOf(person), 1);
+      const at = signedIn.indexOf(person);
+      if (at >= 0) signedIn.splice(at, 1);
       // What is under way may clear the browser's cookie; a thief's copy stays.
       const jar = new Map(person.jar);
       const isDone = await leave[by](person);

@@ -2,7 +2,7 @@ import { Code, ConnectError, createClient, type Interceptor } from '@connectrpc/
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { request } from 'undici';
 import { EchoService } from '../../src/demo/gen/flytegate/demo/v1/echo_pb.ts';
-import type { Chance } from './chance.ts';
+import type { Member } from './member.ts';
 import type { Person } from './people.ts';
 import type { Stage } from './stage.ts';
 
@@ -10,28 +10,31 @@ import type { Stage } from './stage.ts';
 const LONGEST_MS = 15_000;
 const TICK_MS = 200;
 
-/** A stream somebody has asked for. */
-interface Stream {
+/** A stream that somebody asks for. */
+export interface Asked {
   readonly person: Person;
   readonly kind: 'events' | 'grpc';
-  /** The gateway's name. */
-  readonly through: string;
+  readonly through: Member;
+}
+
+interface Stream extends Asked {
   /** A request that waits for its answer, at a provider that takes its time say, is no stream yet. */
   state: 'asked' | 'open' | 'ended';
 }
 
+export const streamKinds = ['events', 'grpc'] as const;
+
 /**
- * Opens a stream as somebody and listens until it ends, or the person has left and it should have, or it lasted long enough.
+ * Opens a stream and listens until it ends, or the person has left and it should have, or it lasted long enough.
  */
-export async function watchStreams(stage: Stage, person: Person, chance: Chance, over: AbortSignal): Promise<void> {
-  if (stage.members.length === 0) return;
-  const { url, name } = chance.oneOf(stage.members);
+export async function watchStream(stage: Stage, asked: Asked, over: AbortSignal): Promise<void> {
+  const { person, through, kind } = asked;
   const cookie = [...person.jar].map(([name, value]) => `${name}=${value}`).join('; ');
   const signal = AbortSignal.any([over, AbortSignal.timeout(LONGEST_MS)]);
-  const stream: Stream = { person, kind: chance.oneOf(['events', 'grpc'] as const), through: name, state: 'asked' };
+  const stream: Stream = { ...asked, state: 'asked' };
   const watched = look(stage, stream, over);
-  await (stream.kind === 'events' ? watchEvents : watchGrpc)(stage, stream, { url, cookie, signal });
-  if (stream.state === 'open') ended(stage, person);
+  await (kind === 'events' ? watchEvents : watchGrpc)(stage, stream, { url: through.url, cookie, signal });
+  if (stream.state === 'open') ended(stage, stream);
   stream.state = 'ended';
   await watched;
 }
@@ -39,11 +42,11 @@ export async function watchStreams(stage: Stage, person: Person, chance: Chance,
 function opened(stream: Stream): void {
   if (stream.state === 'open') return;
   stream.state = 'open';
-  stream.person.streams += 1;
+  stream.person.streams.push(stream.through.name);
 }
 
-function ended({ ledger, clock }: Stage, person: Person): void {
-  person.streams -= 1;
+function ended({ ledger, clock }: Stage, { person, through }: Stream): void {
+  person.streams.splice(person.streams.indexOf(through.name), 1);
   const isUnknown = person.isGone && person.ackAt === undefined;
   if (!person.isLeaving || isUnknown) return;
   // Often before whoever signs out hears that it is done.
@@ -54,25 +57,26 @@ function ended({ ledger, clock }: Stage, person: Person): void {
 
 /** Looks whether a stream goes on although its person is signed out. */
 async function look({ ledger, troubles, clock }: Stage, stream: Stream, over: AbortSignal): Promise<void> {
-  const { kind, through, person } = stream;
+  const { kind, person } = stream;
+  const through = stream.through.name;
   while (stream.state !== 'ended' && !over.aborted) {
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     const { ackAt, subject } = person;
     if (ackAt === undefined || stream.state !== 'open') continue;
     if (clock.now() <= troubles.endsBy(ackAt) + TICK_MS) continue;
-    const ackMsAgo = clock.now() - ackAt;
+    const ackMsAgo = Math.round(clock.now() - ackAt);
     ledger.violate('what a signed-out session has open ends', { subject, kind, through, ackMsAgo });
     return;
   }
 }
 
-interface Asking {
+interface Sent {
   readonly url: string;
   readonly cookie: string;
   readonly signal: AbortSignal;
 }
 
-async function watchEvents({ ledger, host }: Stage, stream: Stream, { url, cookie, signal }: Asking): Promise<void> {
+async function watchEvents({ ledger, host }: Stage, stream: Stream, { url, cookie, signal }: Sent): Promise<void> {
   try {
     const headers = { host, cookie, accept: 'text/event-stream' };
     const { statusCode, body } = await request(`${url}/api/v1/ticks`, { headers, signal });
@@ -86,7 +90,7 @@ async function watchEvents({ ledger, host }: Stage, stream: Stream, { url, cooki
   }
 }
 
-async function watchGrpc({ ledger, troubles }: Stage, stream: Stream, { url, cookie, signal }: Asking): Promise<void> {
+async function watchGrpc({ ledger, troubles }: Stage, stream: Stream, { url, cookie, signal }: Sent): Promise<void> {
   const { person } = stream;
   const withCookie: Interceptor = (next) => (asked) => {
     asked.header.set('cookie', cookie);

@@ -3,7 +3,7 @@ import { generateKeyPair, SignJWT } from 'jose';
 import type { Chance } from './chance.ts';
 import type { Heard, People, Person, SignOutBy } from './people.ts';
 import type { Stage } from './stage.ts';
-import { watchStreams } from './streams.ts';
+import { streamKinds, watchStream } from './streams.ts';
 
 /** Everybody's requests, until it is stopped. */
 export interface Traffic {
@@ -48,13 +48,14 @@ export function startTraffic(
   every(100, createBearers(stage, people, chance));
   every(1500 / pace, async () => {
     if (people.signedIn.length <= 2) return;
-    const watching = people.signedIn.filter(({ streams }) => streams > 0);
-    const person = chance.oneOf(watching.length > 0 && chance.between(0, 1) === 0 ? watching : people.signedIn);
+    const person = chance.oneOf(whoLeaves(stage, people, chance));
     await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
   });
   for (let n = 0; n < 4; n += 1)
     every(200, async () => {
-      if (people.signedIn.length > 0) await watchStreams(stage, chance.oneOf(people.signedIn), chance, over.signal);
+      if (people.signedIn.length === 0 || stage.members.length === 0) return;
+      const [person, through] = [chance.oneOf(people.signedIn), chance.oneOf(stage.members)];
+      await watchStream(stage, { person, through, kind: chance.oneOf(streamKinds) }, over.signal);
     });
   return {
     stop: async () => {
@@ -62,6 +63,15 @@ export function startTraffic(
       await Promise.all(loops);
     },
   };
+}
+
+/** Anybody, or one who has a stream open, at a gateway that is about to go if there is such a one. */
+function whoLeaves({ members }: Stage, { signedIn }: People, chance: Chance): readonly Person[] {
+  const watching = signedIn.filter(({ streams }) => streams.length > 0);
+  if (watching.length === 0 || chance.between(0, 2) === 0) return signedIn;
+  const there = new Set(members.map(({ name }) => name));
+  const atLeaving = watching.filter(({ streams }) => streams.some((name) => !there.has(name)));
+  return atLeaving.length > 0 ? atLeaving : watching;
 }
 
 /** Signs somebody in when there are too few. */
