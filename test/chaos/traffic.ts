@@ -51,7 +51,7 @@ export function startTraffic(
     const person = chance.oneOf(whoLeaves(stage, people, chance));
     await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
   });
-  for (let n = 0; n < 4; n += 1)
+  for (let n = 0; n < 8; n += 1)
     every(200, async () => {
       if (people.signedIn.length === 0 || stage.members.length === 0) return;
       const [person, through] = [chance.oneOf(people.signedIn), chance.oneOf(stage.members)];
