@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnBound } from './bound-child.ts';
 import { freePort } from './free-port.ts';
 
 export { freePort } from './free-port.ts';
@@ -54,9 +55,9 @@ export async function startNginx(options: {
     return writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
   };
   await write(example);
-  const child = spawn(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  // By SIGTERM, at which it ends its workers.
+  const child = spawnBound(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], { orphanedBy: 'SIGTERM' });
+  child.stdout.resume();
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString();

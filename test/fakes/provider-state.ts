@@ -55,6 +55,8 @@ export interface Behaviour {
 }
 
 export interface ProviderOptions {
+  /** For one that has to come back to a port which nobody else is given meanwhile; otherwise the system chooses. */
+  readonly port?: number;
   /** Path of the issuer, e.g. `/oauth2/default`. */
   readonly path?: string;
   /** `aud` of access tokens. */
