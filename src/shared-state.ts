@@ -4,7 +4,9 @@ import { Failure } from './failure.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { alone, type Coordination } from './oidc/coordination.ts';
+import { createHeardTokens, type HeardTokens } from './oidc/heard-tokens.ts';
 import { createRedisCoordination } from './oidc/redis-coordination.ts';
+import { createRedisHeardTokens } from './oidc/redis-heard-tokens.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { createCookieStore } from './session/cookie-store.ts';
 import { createMemoryStore } from './session/memory-store.ts';
@@ -19,6 +21,8 @@ export interface SharedState {
   readonly store: SessionStore;
   readonly revocations: Revocations;
   readonly coordination: Coordination;
+  /** Logout tokens that were used. */
+  readonly heard: HeardTokens;
   /** Begins to connect. Resolves when a first attempt has ended, well or not; further ones go on behind it. Never rejects. */
   start(): Promise<void>;
   close(): void;
@@ -52,6 +56,7 @@ export function createSharedState(needs: SharedStateNeeds): SharedState {
       store: createStore(needs, undefined),
       revocations: local,
       coordination: alone,
+      heard: createHeardTokens({ now }),
       start: async () => {},
       close: () => {},
       reread: () => {},
@@ -77,6 +82,7 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
     store: createStore(needs, redis),
     revocations: config.revocations === 'required' ? { ...shared, cannotTell } : shared,
     coordination: createRedisCoordination({ ...needs, redis, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS }),
+    heard: createRedisHeardTokens({ ...needs, redis }),
     start: async () => {
       await Promise.all([redis.start(), shared.start()]);
     },

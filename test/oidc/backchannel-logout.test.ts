@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { Failure } from '../../src/failure.ts';
-import { createBackchannelLogout, createHeardTokens } from '../../src/oidc/backchannel-logout.ts';
+import { createBackchannelLogout } from '../../src/oidc/backchannel-logout.ts';
+import { createHeardTokens } from '../../src/oidc/heard-tokens.ts';
 import type { Revocation } from '../../src/session/revocations.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
 import { createRig, type Rig } from './rig.ts';
