@@ -3,17 +3,20 @@ import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { alone, type Coordination } from './oidc/coordination.ts';
+import { alone, aloneWithSessions, type Coordination, type SharedCoordination } from './oidc/coordination.ts';
 import { createHeardTokens, type HeardTokens } from './oidc/heard-tokens.ts';
 import { createRedisCoordination } from './oidc/redis-coordination.ts';
 import { createRedisHeardTokens } from './oidc/redis-heard-tokens.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { createCookieStore } from './session/cookie-store.ts';
+import { endSession } from './session/end-session.ts';
+import { handleOf } from './session/marks.ts';
 import { createMemoryStore } from './session/memory-store.ts';
 import { createRedisRevocations } from './session/redis-revocations.ts';
 import { createRedisStore } from './session/redis-store.ts';
 import { createRevocations, type KnownRevocations, type Revocations } from './session/revocations.ts';
 import type { Seal } from './session/seal.ts';
+import type { Session } from './session/session.ts';
 import type { SessionStore } from './session/store.ts';
 
 /** What outlives a request, and where the settings say so is shared by all replicas. */
@@ -51,17 +54,19 @@ export function createSharedState(needs: SharedStateNeeds): SharedState {
   const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
   const local = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
   const { redis: settings } = config;
-  if (!settings)
+  if (!settings) {
+    const store = createStore(needs, undefined);
+    const isKeptHere = config.session.store === 'memory';
     return {
-      store: createStore(needs, undefined),
-      revocations: local,
-      coordination: alone,
+      ...{ store, revocations: local },
+      coordination: isKeptHere ? aloneWithSessions(createEndOver({ ...needs, store, revocations: local })) : alone,
       heard: createHeardTokens({ now }),
       start: async () => {},
       close: () => {},
       reread: () => {},
       missing: () => [],
     };
+  }
   return createReplicated(needs, settings, local);
 }
 
@@ -78,10 +83,15 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
     up: { commands: redis.state.isUp, listener: listener.state.isUp },
     isCurrent: shared.isCurrent(),
   }));
+  const kept = createStore(needs, redis);
+  const coordination = createRedisCoordination({
+    ...{ ...needs, redis, limits: config.session, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS },
+    onOver: createEndOver({ ...needs, store: kept, revocations: shared }),
+  });
   return {
-    store: createStore(needs, redis),
+    store: noteBegun(kept, coordination),
     revocations: config.revocations === 'required' ? { ...shared, cannotTell } : shared,
-    coordination: createRedisCoordination({ ...needs, redis, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS }),
+    coordination,
     heard: createRedisHeardTokens({ ...needs, redis }),
     start: async () => {
       await Promise.all([redis.start(), shared.start()]);
@@ -92,6 +102,34 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
     },
     reread: shared.reread,
     missing: () => [...(redis.state.isUp ? [] : ['redis']), ...(shared.isCurrent() ? [] : ['sign-outs elsewhere'])],
+  };
+}
+
+/** Ends what a provider will not renew, like a sign-out: at every replica, with what is open there, and in the list. */
+function createEndOver(
+  needs: SharedStateNeeds & Pick<SharedState, 'store' | 'revocations'>,
+): (session: Session) => void {
+  const { config, log } = needs;
+  return (session) => {
+    const facts = { session: handleOf(session.id) };
+    log.info('session.over', facts);
+    // Safe: it is refused here from now on, and is told with whatever else is not there when Redis is back.
+    endSession(session, { ...needs, limits: config.session }).catch((cause: unknown) =>
+      log.warn('session.over_not_told', { ...facts, cause }),
+    );
+  };
+}
+
+/** The same store; replicas are told of new sessions in the background. */
+function noteBegun(store: SessionStore, coordination: SharedCoordination): SessionStore {
+  return {
+    ...store,
+    create: async (session, from) => {
+      const cookie = await store.create(session, from);
+      // Safe: without it a no of the provider ends what is open at the replica that hears it, and no more.
+      coordination.began(session).catch(() => undefined);
+      return cookie;
+    },
   };
 }
 

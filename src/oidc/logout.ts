@@ -4,6 +4,7 @@ import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { readCookies } from '../server/cookie.ts';
+import { endSession } from '../session/end-session.ts';
 import type { SessionLimits } from '../session/limits.ts';
 import { handleOf } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
@@ -137,12 +138,10 @@ async function openState(request: OidcRequest, needs: LogoutNeeds): Promise<{ to
   return { to: typeof to === 'string' && needs.places.stillAllowed(to) ? to : undefined };
 }
 
-/** Refused here from this moment on, before anybody else is spoken to. Once more for one that ended already: the store may have failed then. */
+/** Once more for one that ended already: the store may have failed then. */
 async function end(session: Session, needs: LogoutNeeds): Promise<Failed | undefined> {
-  const of = { kind: 'session', handle: handleOf(session.id) } as const;
   try {
-    await needs.revocations.revoke({ of, at: needs.now(), until: session.startedAt + needs.limits.absoluteMs });
-    await needs.store.end(session.id);
+    await endSession(session, needs);
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
     needs.log.error('logout.store_failed', { cause });
