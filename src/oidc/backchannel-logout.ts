@@ -4,7 +4,8 @@ import { Failure } from '../failure.ts';
 import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { SessionLimits } from '../session/limits.ts';
-import type { Revocation, Revocations, Revoked } from '../session/revocations.ts';
+import { namedSignOut, personSignOut } from '../session/person-sign-out.ts';
+import type { Revocation, Revocations } from '../session/revocations.ts';
 import type { Claim, HeardTokens } from './heard-tokens.ts';
 import { leeway } from './id-token.ts';
 import { type LogoutToken, verifyLogoutToken } from './logout-token.ts';
@@ -82,8 +83,8 @@ async function signOutBy(
   return { kind: 'done' };
 }
 
-function signOut(token: LogoutToken, needs: BackchannelLogoutNeeds): Promise<void> {
-  return needs.revocations.revoke(revocationOf(token, needs));
+async function signOut(token: LogoutToken, needs: BackchannelLogoutNeeds): Promise<void> {
+  await Promise.all(revocationsOf(token, needs).map((one) => needs.revocations.revoke(one)));
 }
 
 /** @throws what is no expected outcome */
@@ -100,18 +101,21 @@ function refusalOf(error: unknown): SaidSignedOut {
   return { kind: 'refused', why: 'the token does not verify' };
 }
 
-function revocationOf(token: LogoutToken, { provider, limits, now }: BackchannelLogoutNeeds): Revocation {
+/**
+ * A token that names a session at the provider ends what came of that one; where it says whose that was, also the sessions of
+ * that person of which nobody knows what they came of, as one of them may be it. One that says only who ends all of theirs.
+ */
+function revocationsOf({ sub, sid, issuedAt }: LogoutToken, needs: BackchannelLogoutNeeds): readonly Revocation[] {
+  const { limits, provider } = needs;
+  const { issuer } = provider;
   // Sessions that begin after the sign-out are others, also where the token comes late or again; and none began after it
   // because our clock is behind the provider's.
-  const issuedAt = token.issuedAt * 1000;
-  const at = Math.min(Math.max(now(), issuedAt), issuedAt + leeway * 1000);
-  return { of: whatEnded(token, provider.issuer), at, until: now() + limits.absoluteMs };
-}
-
-/** One session where the token names one: it says both to tell of a session of somebody. */
-function whatEnded({ sub: subject, sid }: LogoutToken, issuer: string): Revoked {
-  if (sid !== undefined) return { kind: 'provider-session', issuer, sid };
-  return { kind: 'person', issuer, subject: subject ?? '' };
+  const iat = issuedAt * 1000;
+  const at = Math.min(Math.max(needs.now(), iat), iat + leeway * 1000);
+  const kind = sid === undefined ? 'person' : 'person-without-sid';
+  const ofPerson = sub === undefined ? [] : [personSignOut({ issuer, subject: sub }, { now: at, limits, kind })];
+  if (sid === undefined) return ofPerson;
+  return [namedSignOut({ kind: 'provider-session', issuer, sid }, { now: needs.now(), limits }), ...ofPerson];
 }
 
 function factsOf({ sub, sid }: LogoutToken, issuer: string) {

@@ -64,14 +64,13 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
   const apps = createAppOrigins({ publicUrl, cookieDomain: cookieSetting.domain, routes: config.routes });
   const places = createPlaces({ authorizedUris, isApp: apps.has, redirectUrl });
   const states = createLoginStates({ seal, cookies, now });
-  const common = { client, places, findSession, store, cookies, limits, now, log, metrics };
+  const common = { client, places, findSession, store, revocations, cookies, limits, now, log, metrics };
   const idp = idpQueryParameter === undefined ? {} : { idpQueryParameter };
   const keepsAccessToken = Object.values(config.upstreams).some(
     (upstream) => upstream.upstreamAuthorization === 'session-token',
   );
   const { logout, settled } = createLogout({
     ...common,
-    revocations,
     seal,
     publicUrl,
     authorizedUris,

@@ -42,6 +42,7 @@ export function createRedisRevocations(needs: SharedRevocationNeeds): SharedRevo
   const follower = createFollower({ ...needs, stream });
   return {
     isRevoked: local.isRevoked,
+    freeFrom: local.freeFrom,
     subscribe: local.subscribe,
     isCurrent: follower.isCurrent,
     revoke: async (revocation) => {

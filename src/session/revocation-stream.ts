@@ -127,6 +127,7 @@ const shape = z.object({
     z.object({ kind: z.literal('session'), handle: text }),
     z.object({ kind: z.literal('provider-session'), issuer: text, sid: text }),
     z.object({ kind: z.literal('person'), issuer: text, subject: text }),
+    z.object({ kind: z.literal('person-without-sid'), issuer: text, subject: text }),
   ]),
   at: z.number(),
   until: z.number(),

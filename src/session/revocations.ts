@@ -7,12 +7,14 @@ export type Revoked =
   | { readonly kind: 'session'; readonly handle: string }
   /** Those that came of one session at the provider. */
   | { readonly kind: 'provider-session'; readonly issuer: string; readonly sid: string }
-  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string };
+  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string }
+  /** Those of a person's of which nobody knows to which session at the provider they belong. */
+  | { readonly kind: 'person-without-sid'; readonly issuer: string; readonly subject: string };
 
 /** A sign-out before the session's time. */
 export interface Revocation {
   readonly of: Revoked;
-  /** Sessions that begin later are others; only a `person` begins several. */
+  /** Sessions that begin later are others; only a person begins several. */
   readonly at: Millis;
   /** When the last session that it speaks of would have ended anyway. */
   readonly until: Millis;
@@ -28,6 +30,8 @@ export interface Revocations {
    */
   revoke(revocation: Revocation): Promise<void>;
   isRevoked(session: SessionMarks): boolean;
+  /** The first moment that no sign-out of this person known here speaks of: a session of theirs that begins now begins then at the earliest. */
+  freeFrom(person: Pick<SessionMarks, 'issuer' | 'subject'>): Millis;
   /** Why nobody knows whether a session was signed out elsewhere, where that is to refuse sessions. */
   cannotTell?(): Failure | undefined;
   /**
@@ -60,6 +64,7 @@ export function createRevocations(needs: {
     session: createList(needs),
     'provider-session': createList(needs),
     person: createList(needs),
+    'person-without-sid': createList(needs),
   };
   const listeners = new Set<(revocation: Revocation) => void>();
   return {
@@ -70,7 +75,13 @@ export function createRevocations(needs: {
     isRevoked: (session) =>
       lists.session.has(session.handle) ||
       (!lists['provider-session'].isEmpty() && isSignedOutThere(session, lists['provider-session'])) ||
-      (!lists.person.isEmpty() && isPersonSignedOut(session, lists.person)),
+      (!lists.person.isEmpty() && isPersonSignedOut(session, lists.person, 'person')) ||
+      (!lists['person-without-sid'].isEmpty() &&
+        isPersonSignedOut(session, lists['person-without-sid'], 'person-without-sid')),
+    freeFrom: ({ issuer, subject }) => {
+      const known = OF_PERSONS.map((kind) => lists[kind].get(keyOf({ kind, issuer, subject }))?.at ?? -1);
+      return Math.max(...known) + 1;
+    },
     subscribe: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -80,7 +91,7 @@ export function createRevocations(needs: {
 }
 
 /** Whether a revocation speaks of this session. */
-export function speaksOf({ of, at }: Revocation, session: SessionMarks): boolean {
+export function speaksOf({ of, at }: Pick<Revocation, 'of' | 'at'>, session: SessionMarks): boolean {
   switch (of.kind) {
     case 'session':
       return of.handle === session.handle;
@@ -88,15 +99,19 @@ export function speaksOf({ of, at }: Revocation, session: SessionMarks): boolean
       return of.sid === session.sid && of.issuer === session.issuer;
     case 'person':
       return of.subject === session.subject && of.issuer === session.issuer && session.startedAt <= at;
+    case 'person-without-sid':
+      return session.sid === undefined && speaksOf({ of: { ...of, kind: 'person' }, at }, session);
   }
 }
+
+const OF_PERSONS = ['person', 'person-without-sid'] as const;
 
 function isSignedOutThere({ issuer, sid }: SessionMarks, list: List): boolean {
   return sid !== undefined && list.has(keyOf({ kind: 'provider-session', issuer, sid }));
 }
 
-function isPersonSignedOut(session: SessionMarks, list: List): boolean {
-  const known = list.get(keyOf({ kind: 'person', issuer: session.issuer, subject: session.subject }));
+function isPersonSignedOut(session: SessionMarks, list: List, kind: (typeof OF_PERSONS)[number]): boolean {
+  const known = list.get(keyOf({ kind, issuer: session.issuer, subject: session.subject }));
   return known !== undefined && speaksOf(known, session);
 }
 
@@ -107,6 +122,7 @@ function keyOf(of: Revoked): string {
     case 'provider-session':
       return JSON.stringify([of.issuer, of.sid]);
     case 'person':
+    case 'person-without-sid':
       return JSON.stringify([of.issuer, of.subject]);
   }
 }

@@ -79,6 +79,8 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     const [here, there] = [await start(), await start()];
     const [at, until, { issuer }] = [Date.now(), soon(), session()];
     await here.shared.revoke({ of: { kind: 'provider-session', issuer, sid: 's' }, at, until });
+    await here.shared.revoke({ of: { kind: 'person-without-sid', issuer, subject: 'user-2' }, at, until });
+    // Last, as it speaks of the one that is waited for, too.
     await here.shared.revoke({ of: { kind: 'person', issuer, subject: 'user-1' }, at, until });
     await here.shared.revoke(of('last'));
     await there.hears('last');
@@ -87,6 +89,8 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     assert.equal(there.shared.isRevoked(marks), false);
     assert.equal(there.shared.isRevoked({ ...marks, subject: 'user-1', startedAt: at - 1 }), true);
     assert.equal(there.shared.isRevoked({ ...marks, subject: 'user-1', startedAt: at + 1 }), false);
+    assert.equal(there.shared.isRevoked({ ...marks, subject: 'user-2' }), true);
+    assert.equal(there.shared.freeFrom({ issuer, subject: 'user-1' }), at + 1);
   });
 
   it('are known to a replica that starts later, from its first moment on', async () => {
