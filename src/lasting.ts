@@ -60,7 +60,7 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
   const redis = () => (newest ? newest.redis : config.redis);
   const shared = createSharedState({ ...needs, config, redis, seal });
   const { store, revocations, coordination } = shared;
-  const underWay = createUnderWay({ isRevoked: revocations.isRevoked, now, log });
+  const underWay = createUnderWay({ isRevoked: revocations.isRevoked, now, log, metrics });
   revocations.subscribe(underWay.revoked);
   const asking = {
     get client() {

@@ -144,7 +144,7 @@ async function end(session: Session, needs: LogoutNeeds): Promise<Failed | undef
     await endSession(session, needs);
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
-    needs.log.error('logout.store_failed', { cause });
+    needs.log.warn('logout.store_failed', { code: cause.code, cause });
     return { ...refusal(503, 'store_unreachable'), cause };
   }
   return undefined;

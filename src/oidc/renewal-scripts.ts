@@ -10,8 +10,8 @@
 // session has been renewed twice from one token, `o` that it is over. Only a no to the newest token, to the only one who asked with it, says that
 // the session is over: anybody else's may be about a token that was spent well.
 //
-// A full Redis refuses a script at its first write, if that one takes room: each begins with one that takes none, since what
-// is small and soon over must not keep people from staying signed in.
+// A full Redis refuses a script at its first write, if that one takes room: those for renewals begin with one that takes none,
+// since what is small and soon over must not keep people from staying signed in.
 
 /** Whether a result is of use to somebody whose access token dies at `asked`. */
 const IS_NEWS = `
@@ -21,9 +21,8 @@ local function isNews(result, asked)
 end
 `;
 
-/** KEYS: lineage. ARGV: token digest, ttl. */
+/** KEYS: lineage. ARGV: token digest, ttl. Of all here this alone can wait: a full Redis refuses it. */
 export const BEGIN = `
-redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 't', ARGV[1])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1`;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { before, describe, it } from 'node:test';
+import { ask } from './ask.ts';
 import { type FakeRig, startFakeRig } from './rig.ts';
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout';
@@ -50,5 +51,30 @@ describe('a sign-out at the provider', { timeout: 60_000 }, () => {
     const all = [await signIn('s5'), await signIn(), await signIn('s6', 'zoe')];
     await say({ sub: 'ada' });
     assert.deepEqual(await whoIsIn(all), [false, false, true]);
+  });
+
+  it('is counted by what became of it, and what it ended by why', async () => {
+    const counts = async () => {
+      const { text } = await ask(`${rig.admin()}/metrics`);
+      const found = text.matchAll(/^flytegate_(?:backchannel_logouts|streams_ended)_total\{\w+="(\w+)"\} (\d+)$/gm);
+      return Object.fromEntries([...found].map(([, label, count]) => [label, Number(count)]));
+    };
+    const before = await counts();
+    const cookie = await signIn('s7');
+    const response = await fetch(`${rig.url}/api/v1/ticks`, { headers: { cookie } });
+    const events = response.body?.getReader();
+    await events?.read();
+    await say({ sid: 's7' });
+    await assert.rejects(async () => {
+      while (!(await events?.read())?.done);
+    });
+    const form = { method: 'POST', fields: { 'content-type': 'application/x-www-form-urlencoded' } };
+    assert.equal((await rig.ask('/backchannel-logout', { ...form, body: 'logout_token=x' })).status, 400);
+    assert.equal((await rig.ask('/backchannel-logout', { method: 'POST', body: 'x' })).status, 400);
+    const after = await counts();
+    assert.deepEqual(
+      ['done', 'refused', 'session_revoked'].map((label) => (after[label] ?? 0) - (before[label] ?? 0)),
+      [1, 2, 1],
+    );
   });
 });

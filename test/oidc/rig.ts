@@ -210,6 +210,8 @@ export function createTestMetrics(): Metrics {
     decision: nothing,
     signIn: nothing,
     signOut: nothing,
+    backchannelLogout: nothing,
+    streamsEnded: nothing,
     renewal: nothing,
     apiKey: nothing,
     introspection: nothing,
