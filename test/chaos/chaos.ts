@@ -44,6 +44,7 @@ export async function runChaos(options: ChaosOptions): Promise<Ledger> {
   const people = createPeople(stage, chance.branch('people'));
   const told = setInterval(() => options.say(progress(options, ledger, people)), SAY_EVERY_MS);
   try {
+    await Promise.all(stage.members.map(knowsSignOuts));
     const before = await atRest(stage.members);
     const traffic = startTraffic(stage, people, chance.branch('traffic'), SESSIONS);
     const badDays = startBadDays(stage, { chance: chance.branch('bad days'), pace: options.pace });
@@ -58,6 +59,12 @@ export async function runChaos(options: ChaosOptions): Promise<Ledger> {
     await stage.stop();
   }
   return ledger;
+}
+
+/** On a Redis that is new that takes a moment. */
+async function knowsSignOuts(member: Member): Promise<void> {
+  const until = Date.now() + QUIET_MS;
+  while ((await member.metric('flytegate_revocations_current')) !== 1 && Date.now() < until) await pause(100);
 }
 
 /** What a line of progress says: how far, with which seed, what is broken now, and counts by outcome. */

@@ -216,7 +216,7 @@ describe('a provider', () => {
     const asked = fake.calls.jwks;
     for (let n = 0; n < 5; n += 1)
       await assert.rejects(verify(provider, await madeUp(`m${n}`)), errors.JWKSNoMatchingKey);
-    for (let n = 5; n < 50; n += 1) await assert.rejects(verify(provider, await madeUp(`m${n}`)), couldNotTell);
+    for (let n = 5; n < 20; n += 1) await assert.rejects(verify(provider, await madeUp(`m${n}`)), couldNotTell);
     assert.equal(fake.calls.jwks, asked + 5);
     await fake.rotateKeys({ keepOld: false });
     const fresh = await fake.accessToken();
@@ -224,7 +224,7 @@ describe('a provider', () => {
     ahead += 6000;
     await verify(provider, fresh);
     assert.equal(fake.calls.jwks, asked + 6);
-    await assert.rejects(verify(provider, await madeUp('m49')), errors.JWKSNoMatchingKey, 'which settled the others');
+    await assert.rejects(verify(provider, await madeUp('m19')), errors.JWKSNoMatchingKey, 'which settled the others');
     assert.equal(fake.calls.jwks, asked + 6);
   });
 

@@ -83,7 +83,7 @@ describe('a Redis is reached', { skip: redisProgram.skip, timeout: 60_000 }, () 
     const stream = createRevocationStream({ ...needs, commands: redis, listener: redis, absoluteMs: HOUR });
     await stream.add([revocationOf('a', Date.now() + HOUR)]);
     assert.equal((await stream.read(10)).revocations.length, 1);
-    assert.equal(await stream.hasLost(), false);
+    assert.equal((await stream.look()).hasLost, false);
     const limits = { idleMs: 9e12, absoluteMs: 9e12 };
     const coordination = createRedisCoordination({ ...needs, limits, leaseMs: 1000, onOver: () => undefined });
     await coordination.began(session());
