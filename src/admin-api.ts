@@ -38,7 +38,8 @@ export function createAdminApi(needs: {
       return await answer(request, needs);
     } catch (cause) {
       if (!(cause instanceof Failure)) throw cause;
-      log.error('admin.failed', { path: request.path, code: cause.code, cause });
+      // An outage, which is in the log already; anything else is thrown.
+      log.warn('admin.failed', { path: request.path, code: cause.code, cause });
       return fail(503, 'unavailable', 'not everybody could be told: ask again (this process has heard it)');
     }
   };

@@ -34,9 +34,15 @@ export function createBackchannelEndpoint(needs: BackchannelNeeds): Endpoint {
     metrics.request('endpoint');
     if (exchange.head.method !== 'POST') return exchange.send(methodRefused(['POST'], exchange.id));
     const form = await readForm(exchange);
-    if (typeof form !== 'string') return form && exchange.send(form);
+    if (typeof form !== 'string') {
+      metrics.backchannelLogout('refused');
+      return form && exchange.send(form);
+    }
     const entered = await enter({ address: client.address });
-    if (entered.kind !== 'go') return exchange.send(tooMany(exchange.id));
+    if (entered.kind !== 'go') {
+      metrics.backchannelLogout('limited');
+      return exchange.send(tooMany(exchange.id));
+    }
     let said: SaidSignedOut | undefined;
     try {
       said = await needs.backchannelLogout(form);
@@ -46,6 +52,7 @@ export function createBackchannelEndpoint(needs: BackchannelNeeds): Endpoint {
     if (said.kind === 'refused')
       log.info('backchannel.refused', { id: exchange.id, why: said.why, client: client.address });
     if (said.kind === 'unreachable') log.warn('backchannel.failed', { id: exchange.id, cause: said.cause });
+    metrics.backchannelLogout(said.kind === 'unreachable' ? 'unavailable' : said.kind);
     exchange.send(replyOf(said, exchange.id));
   };
 }

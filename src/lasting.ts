@@ -3,8 +3,8 @@ import type { Clock } from './config/units.ts';
 import { createUnderWay, type UnderWay } from './forward/under-way.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { createHeardTokens, type HeardTokens } from './oidc/backchannel-logout.ts';
 import type { Client } from './oidc/client.ts';
+import type { HeardTokens } from './oidc/heard-tokens.ts';
 import type { Outbound } from './oidc/outbound.ts';
 import { createRenew, type Renewer } from './oidc/renew.ts';
 import { createSignInLoop, type SignInLoop } from './oidc/sign-in-loop.ts';
@@ -60,7 +60,7 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
   const redis = () => (newest ? newest.redis : config.redis);
   const shared = createSharedState({ ...needs, config, redis, seal });
   const { store, revocations, coordination } = shared;
-  const underWay = createUnderWay({ isRevoked: revocations.isRevoked, now, log });
+  const underWay = createUnderWay({ isRevoked: revocations.isRevoked, now, log, metrics });
   revocations.subscribe(underWay.revoked);
   const asking = {
     get client() {
@@ -75,7 +75,7 @@ export function createLasting(config: Config, needs: { log: Log; metrics: Metric
     ...{ shared, store, revocations },
     renewer: createRenew(Object.assign(asking, { coordination, now, log, metrics })),
     loop: createSignInLoop({ now }),
-    heard: createHeardTokens({ now }),
+    heard: shared.heard,
     underWay,
     outbound: {
       fetch: (url, sent) => current().outbound.fetch(url, sent),

@@ -1,7 +1,8 @@
-import type { Clock, Millis } from './config/units.ts';
+import type { Clock } from './config/units.ts';
 import { personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { SessionLimits } from './session/limits.ts';
+import { namedSignOut, personSignOut } from './session/person-sign-out.ts';
 import type { Revocations, Revoked } from './session/revocations.ts';
 import type { ListedSession } from './session/session-list.ts';
 import type { SessionStore } from './session/store.ts';
@@ -33,11 +34,12 @@ export function createOperatorSessions(needs: {
 }): OperatorSessions {
   const { store, revocations, limits, log, now } = needs;
   const inForce = (sessions: readonly ListedSession[]) => sessions.filter((one) => !revocations.isRevoked(one));
-  const endEach = async (of: Extract<Revoked, { kind: 'person' }>, times: { at: Millis; until: Millis }) => {
+  const endEach = async (of: Extract<Revoked, { subject: string }>) => {
     const known = (await store.list?.ofPerson(of)) ?? [];
     const { issuer, subject } = of;
-    const each = known.map(({ handle }) => ({ of: { kind: 'session', handle, issuer, subject }, ...times }) as const);
-    await Promise.all(each.map((one) => revocations.revoke(one)));
+    const each = { now: now(), limits };
+    const all = known.map(({ handle }) => namedSignOut({ kind: 'session', handle, issuer, subject }, each));
+    await Promise.all(all.map((one) => revocations.revoke(one)));
   };
   return {
     list: async (listing) => {
@@ -49,11 +51,10 @@ export function createOperatorSessions(needs: {
     },
     revoke: async (of) => {
       log.info('logout.by_operator', factsOf(of));
-      const [at, until] = [now(), now() + limits.absoluteMs];
-      const all = [revocations.revoke({ of, at, until })];
-      // Also one by one, where they are known: a session may have begun by a clock that is ahead of ours.
-      if (of.kind === 'person') all.push(endEach(of, { at, until }));
-      await Promise.all(all);
+      if (of.kind === 'session' || of.kind === 'provider-session')
+        return revocations.revoke(namedSignOut(of, { now: now(), limits }));
+      // Also one by one, where they are known: a session may have begun by a clock that is further ahead than they should be.
+      await Promise.all([revocations.revoke(personSignOut(of, { now: now(), limits, kind: of.kind })), endEach(of)]);
     },
   };
 }
@@ -65,6 +66,7 @@ function factsOf(of: Revoked) {
     case 'provider-session':
       return { of: of.kind, issuer: of.issuer };
     case 'person':
+    case 'person-without-sid':
       return { of: of.kind, issuer: of.issuer, subject: personDigest(of.issuer, of.subject) };
   }
 }

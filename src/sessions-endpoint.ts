@@ -17,6 +17,7 @@ import type { Reply } from './server/exchange.ts';
 import { readSmallBody } from './server/small-body.ts';
 import type { SessionLimits } from './session/limits.ts';
 import type { SessionMarks } from './session/marks.ts';
+import { namedSignOut, personSignOut } from './session/person-sign-out.ts';
 import type { Revocation, Revocations, Revoked } from './session/revocations.ts';
 import type { ListedSession, Whereabouts } from './session/session-list.ts';
 import type { SessionStore } from './session/store.ts';
@@ -152,19 +153,18 @@ async function end(asked: Asked, { session }: Person, needs: SessionsNeeds): Pro
 }
 
 async function endEverywhere(session: SessionMarks, needs: SessionsNeeds): Promise<Reply> {
-  const { issuer, subject } = session;
-  const at = needs.now();
-  const until = at + needs.limits.absoluteMs;
-  await revokeAll([{ of: { kind: 'person', issuer, subject }, at, until }], session, needs);
-  // Also one by one, where they are known: a session may have begun by a clock that is ahead of ours.
+  const { limits } = needs;
+  const now = needs.now();
+  await revokeAll([personSignOut(session, { now, limits })], session, needs);
+  // Also one by one, where they are known: a session may have begun by a clock that is further ahead than they should be.
   const known = [session, ...((await sessionsOf(session, needs)) ?? [])];
-  const each = known.map((one) => ({ of: sessionOf(one), at, until }));
+  const each = known.map((one) => namedSignOut(sessionOf(one), { now, limits }));
   await Promise.all(each.map((one) => needs.revocations.revoke(one)));
   const page = signedOutPage();
   return { ...page, fields: [...page.fields, 'Set-Cookie', needs.clearSession] };
 }
 
-function sessionOf({ handle, issuer, subject }: SessionMarks): Revoked {
+function sessionOf({ handle, issuer, subject }: SessionMarks): Extract<Revoked, { kind: 'session' }> {
   return { kind: 'session', handle, issuer, subject };
 }
 

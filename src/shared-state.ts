@@ -4,15 +4,20 @@ import { Failure } from './failure.ts';
 import { personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { alone, type Coordination } from './oidc/coordination.ts';
+import { alone, aloneWithSessions, type Coordination, type SharedCoordination } from './oidc/coordination.ts';
+import { createHeardTokens, type HeardTokens } from './oidc/heard-tokens.ts';
 import { createRedisCoordination } from './oidc/redis-coordination.ts';
+import { createRedisHeardTokens } from './oidc/redis-heard-tokens.ts';
 import { createRedis, type Redis } from './redis/redis.ts';
 import { createCookieStore } from './session/cookie-store.ts';
+import { endSession } from './session/end-session.ts';
+import { handleOf } from './session/marks.ts';
 import { createMemoryStore } from './session/memory-store.ts';
 import { createRedisRevocations } from './session/redis-revocations.ts';
 import { createRedisStore } from './session/redis-store.ts';
 import { createRevocations, type KnownRevocations, type Revocation, type Revocations } from './session/revocations.ts';
 import type { Seal } from './session/seal.ts';
+import type { Session } from './session/session.ts';
 import type { SessionStore } from './session/store.ts';
 
 /** What outlives a request, and where the settings say so is shared by all replicas. */
@@ -20,6 +25,8 @@ export interface SharedState {
   readonly store: SessionStore;
   readonly revocations: Revocations;
   readonly coordination: Coordination;
+  /** Logout tokens that were used. */
+  readonly heard: HeardTokens;
   /** Begins to connect. Resolves when a first attempt has ended, well or not; further ones go on behind it. Never rejects. */
   start(): Promise<void>;
   close(): void;
@@ -50,16 +57,19 @@ export function createSharedState(needs: SharedStateNeeds): SharedState {
   const onFull = (instead: Revocation) => noteFull(instead, log);
   const local = createRevocations({ now, max: MAX_REVOCATIONS, maxOfPerson: MAX_OF_PERSON, onFull });
   const { redis: settings } = config;
-  if (!settings)
+  if (!settings) {
+    const store = createStore(needs, undefined);
+    const isKeptHere = config.session.store === 'memory';
     return {
-      store: createStore(needs, undefined),
-      revocations: local,
-      coordination: alone,
+      ...{ store, revocations: local },
+      coordination: isKeptHere ? aloneWithSessions(createEndOver({ ...needs, store, revocations: local })) : alone,
+      heard: createHeardTokens({ now }),
       start: async () => {},
       close: () => {},
       reread: () => {},
       missing: () => [],
     };
+  }
   return createReplicated(needs, settings, local);
 }
 
@@ -86,10 +96,16 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
     up: { commands: redis.state.isUp, listener: listener.state.isUp },
     isCurrent: shared.isCurrent(),
   }));
+  const kept = createStore(needs, redis);
+  const coordination = createRedisCoordination({
+    ...{ ...needs, redis, limits: config.session, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS },
+    onOver: createEndOver({ ...needs, store: kept, revocations: shared }),
+  });
   return {
-    store: createStore(needs, redis),
+    store: noteBegun(kept, coordination),
     revocations: config.revocations === 'required' ? { ...shared, cannotTell } : shared,
-    coordination: createRedisCoordination({ ...needs, redis, leaseMs: config.auth.timeoutMs + LEASE_MARGIN_MS }),
+    coordination,
+    heard: createRedisHeardTokens({ ...needs, redis }),
     start: async () => {
       await Promise.all([redis.start(), shared.start()]);
     },
@@ -99,6 +115,34 @@ function createReplicated(needs: SharedStateNeeds, settings: RedisSettings, loca
     },
     reread: shared.reread,
     missing: () => [...(redis.state.isUp ? [] : ['redis']), ...(shared.isCurrent() ? [] : ['sign-outs elsewhere'])],
+  };
+}
+
+/** Ends what a provider will not renew, like a sign-out: at every replica, with what is open there, and in the list. */
+function createEndOver(
+  needs: SharedStateNeeds & Pick<SharedState, 'store' | 'revocations'>,
+): (session: Session) => void {
+  const { config, log } = needs;
+  return (session) => {
+    const facts = { session: handleOf(session.id) };
+    log.info('session.over', facts);
+    // Safe: it is refused here from now on, and is told with whatever else is not there when Redis is back.
+    endSession(session, { ...needs, limits: config.session }).catch((cause: unknown) =>
+      log.warn('session.over_not_told', { ...facts, cause }),
+    );
+  };
+}
+
+/** The same store; replicas are told of new sessions in the background. */
+function noteBegun(store: SessionStore, coordination: SharedCoordination): SessionStore {
+  return {
+    ...store,
+    create: async (session, from) => {
+      const cookie = await store.create(session, from);
+      // Safe: without it a no of the provider ends what is open at the replica that hears it, and no more.
+      coordination.began(session).catch(() => undefined);
+      return cookie;
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 import { LEEWAY_S } from '../authenticate/token-claims.ts';
 import type { Clock, Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import { createContain } from '../server/contain.ts';
 import type { SessionMarks } from '../session/marks.ts';
 import type { Over } from './cut.ts';
@@ -55,6 +56,7 @@ export function createUnderWay(needs: {
   isRevoked: (session: SessionMarks) => boolean;
   now: Clock;
   log: Log;
+  metrics: Pick<Metrics, 'streamsEnded'>;
 }): UnderWay {
   const sessions = new Map<string, Lifetime>();
   /** Of bearer tokens, and of sessions that are over already. */
@@ -86,6 +88,7 @@ export function createUnderWay(needs: {
       lifetime.over = why;
       others.add(lifetime);
       const { handle: session } = lifetime.session ?? {};
+      needs.metrics.streamsEnded(why, lifetime.members.size);
       needs.log.info('streams.ended', { why, count: lifetime.members.size, ...(session !== undefined && { session }) });
     }
     for (const one of lifetime.members) endOne(one, why);

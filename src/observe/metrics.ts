@@ -39,6 +39,10 @@ export interface Metrics {
   decision(outcome: 'hit' | 'miss' | 'allowed' | 'refused' | 'unavailable'): void;
   signIn(outcome: 'started' | 'finished' | 'failed'): void;
   signOut(): void;
+  /** Logout tokens of the provider, by what was answered: 200, 400, 503 or 429. */
+  backchannelLogout(outcome: 'done' | 'refused' | 'unavailable' | 'limited'): void;
+  /** So many exchanges were under way by a right that is over. */
+  streamsEnded(why: 'session_revoked' | 'session_expired' | 'token_expired', count: number): void;
   renewal(outcome: 'renewed' | 'refused' | 'failed'): void;
   /** API keys that the provider had to be asked about, and those that it was spared. */
   apiKey(outcome: 'exchanged' | 'refused' | 'limited' | 'unavailable'): void;
@@ -99,6 +103,18 @@ export function createMetrics(): OwnMetrics {
   );
   const signIns = createTally(registry, 'flytegate_sign_ins_total', 'Sign-ins by how far they came', 'outcome');
   const signOuts = createTally(registry, 'flytegate_sign_outs_total', 'Sessions ended by their person', 'outcome');
+  const backchannelLogouts = createTally(
+    registry,
+    'flytegate_backchannel_logouts_total',
+    'Logout tokens of the provider by what became of them',
+    'outcome',
+  );
+  const streamsEnded = createTally(
+    registry,
+    'flytegate_streams_ended_total',
+    'Streams, sockets and requests under way that ended with the session or token that they began by',
+    'why',
+  );
   const renewals = createTally(
     registry,
     'flytegate_renewals_total',
@@ -130,6 +146,8 @@ export function createMetrics(): OwnMetrics {
     decision: decisions,
     signIn: signIns,
     signOut: () => signOuts('finished'),
+    backchannelLogout: backchannelLogouts,
+    streamsEnded,
     renewal: renewals,
     apiKey: apiKeys,
     introspection: introspections,
@@ -146,7 +164,12 @@ export function createMetrics(): OwnMetrics {
 }
 
 /** A counter with one label that costs one map look-up on the hot path; prom-client hears the sums when it is read. */
-function createTally(registry: Registry, name: string, help: string, label: string): (value: string) => void {
+function createTally(
+  registry: Registry,
+  name: string,
+  help: string,
+  label: string,
+): (value: string, count?: number) => void {
   const sums = new Map<string, number>();
   new Counter({
     name,
@@ -158,8 +181,8 @@ function createTally(registry: Registry, name: string, help: string, label: stri
       for (const [value, sum] of sums) this.inc({ [label]: value }, sum);
     },
   });
-  return (value) => {
-    sums.set(value, (sums.get(value) ?? 0) + 1);
+  return (value, count = 1) => {
+    sums.set(value, (sums.get(value) ?? 0) + count);
   };
 }
 

@@ -1,11 +1,12 @@
 import { errors } from 'jose';
-import { LRUCache } from 'lru-cache';
-import type { Clock, Millis } from '../config/units.ts';
+import type { Clock } from '../config/units.ts';
 import { Failure } from '../failure.ts';
 import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { SessionLimits } from '../session/limits.ts';
-import type { Revocation, Revocations, Revoked } from '../session/revocations.ts';
+import { namedSignOut, personSignOut } from '../session/person-sign-out.ts';
+import type { Revocation, Revocations } from '../session/revocations.ts';
+import type { Claim, HeardTokens } from './heard-tokens.ts';
 import { leeway } from './id-token.ts';
 import { type LogoutToken, verifyLogoutToken } from './logout-token.ts';
 import type { Provider } from './provider.ts';
@@ -28,49 +29,68 @@ export interface BackchannelLogoutNeeds {
   readonly log: Log;
 }
 
-/** Names of tokens that are remembered; 10,000 sign-outs within the few minutes that such tokens live. */
-const MAX_REMEMBERED = 10_000;
-/** However long a token says that it lives. */
-const LONGEST_MEMORY_MS: Millis = 86_400_000;
-
-/** Names of logout tokens that were used, for as long as they could be used again. */
-export type HeardTokens = LRUCache<string, true>;
-
-export function createHeardTokens(needs: { now: Clock }): HeardTokens {
-  return new LRUCache({ max: MAX_REMEMBERED, perf: { now: needs.now }, ttlResolution: 0 });
-}
-
 /**
  * `/backchannel-logout`: the provider says that a session of its own, or all of a person's, ended. What came of them here is
  * refused from that moment on.
  *
- * A token is good once, as far as this process remembers. Another replica takes it again, to no effect: what it ends are
- * sessions that began before it was made.
+ * A token is good once, at whichever replica. It counts as used once everybody hears of the sign-out, and not before: what
+ * failed may be said again.
  *
  * @see OpenID Connect Back-Channel Logout 1.0 §2.5 to §2.8
  */
 export function createBackchannelLogout(needs: BackchannelLogoutNeeds): (form: string) => Promise<SaidSignedOut> {
-  const { heard, now, log } = needs;
   return async (form) => {
     const parameter = readParameter(new URLSearchParams(form), 'logout_token');
     if (parameter.kind !== 'single') return { kind: 'refused', why: 'one logout_token is expected' };
     const token = await verifyLogoutToken(parameter.value, needs).catch(refusalOf);
-    if ('kind' in token) return token;
-    const { jti } = token;
-    if (heard.has(jti)) return { kind: 'refused', why: 'the token was used before' };
-    // Before anything is waited for: of two that come together one is the second.
-    heard.set(jti, true, { ttl: Math.min(LONGEST_MEMORY_MS, Math.max(1, (token.expiresAt + leeway) * 1000 - now())) });
-    try {
-      await needs.revocations.revoke(revocationOf(token, needs));
-    } catch (cause) {
-      if (!(cause instanceof Failure)) throw cause;
-      // The provider is to say it again.
-      heard.delete(jti);
-      return { kind: 'unreachable', cause };
-    }
-    log.info('logout.by_provider', factsOf(token, needs.provider.issuer));
-    return { kind: 'done' };
+    return 'kind' in token ? token : signOutOnce(token, needs);
   };
+}
+
+async function signOutOnce(token: LogoutToken, needs: BackchannelLogoutNeeds): Promise<SaidSignedOut> {
+  const { issuer } = needs.provider;
+  const goodUntil = (token.expiresAt + leeway) * 1000;
+  const claim = await needs.heard.claim({ issuer, jti: token.jti, goodUntil }).catch(unlessFailure);
+  if (claim instanceof Failure) {
+    // Nobody can tell whether it was used. The sign-out is in force here all the same, and elsewhere once it can be told: the
+    // provider may not say it again, and a token that did come twice ends nothing that began since.
+    await signOut(token, needs).catch(unlessFailure);
+    return { kind: 'unreachable', cause: claim };
+  }
+  switch (claim.kind) {
+    case 'used':
+      return { kind: 'refused', why: 'the token was used before' };
+    case 'taken':
+      return { kind: 'unreachable', cause: new Failure('store_unreachable', 'another process has just heard it') };
+    case 'mine':
+      return signOutBy(claim, token, needs);
+  }
+}
+
+async function signOutBy(
+  claim: Extract<Claim, { kind: 'mine' }>,
+  token: LogoutToken,
+  needs: BackchannelLogoutNeeds,
+): Promise<SaidSignedOut> {
+  try {
+    await signOut(token, needs);
+    await claim.keep();
+  } catch (cause) {
+    await claim.giveBack();
+    return { kind: 'unreachable', cause: unlessFailure(cause) };
+  }
+  needs.log.info('logout.by_provider', factsOf(token, needs.provider.issuer));
+  return { kind: 'done' };
+}
+
+async function signOut(token: LogoutToken, needs: BackchannelLogoutNeeds): Promise<void> {
+  await Promise.all(revocationsOf(token, needs).map((one) => needs.revocations.revoke(one)));
+}
+
+/** @throws what is no expected outcome */
+function unlessFailure(cause: unknown): Failure {
+  if (cause instanceof Failure) return cause;
+  throw cause;
 }
 
 function refusalOf(error: unknown): SaidSignedOut {
@@ -81,18 +101,23 @@ function refusalOf(error: unknown): SaidSignedOut {
   return { kind: 'refused', why: 'the token does not verify' };
 }
 
-function revocationOf(token: LogoutToken, { provider, limits, now }: BackchannelLogoutNeeds): Revocation {
+/**
+ * A token that names a session at the provider ends what came of that one; where it says whose that was, also the sessions of
+ * that person of which nobody knows what they came of, as one of them may be it. One that says only who ends all of theirs.
+ */
+function revocationsOf({ sub, sid, issuedAt }: LogoutToken, needs: BackchannelLogoutNeeds): readonly Revocation[] {
+  const { limits, provider } = needs;
+  const { issuer } = provider;
   // Sessions that begin after the sign-out are others, also where the token comes late or again; and none began after it
   // because our clock is behind the provider's.
-  const issuedAt = token.issuedAt * 1000;
-  const at = Math.min(Math.max(now(), issuedAt), issuedAt + leeway * 1000);
-  return { of: whatEnded(token, provider.issuer), at, until: now() + limits.absoluteMs };
-}
-
-/** One session where the token names one: it says both to tell of a session of somebody. */
-function whatEnded({ sub: subject, sid }: LogoutToken, issuer: string): Revoked {
-  if (sid !== undefined) return { kind: 'provider-session', issuer, sid, ...(subject !== undefined && { subject }) };
-  return { kind: 'person', issuer, subject: subject ?? '' };
+  const iat = issuedAt * 1000;
+  const at = Math.min(Math.max(needs.now(), iat), iat + leeway * 1000);
+  const kind = sid === undefined ? 'person' : 'person-without-sid';
+  const ofPerson = sub === undefined ? [] : [personSignOut({ issuer, subject: sub }, { now: at, limits, kind })];
+  if (sid === undefined) return ofPerson;
+  // It says both to tell of a session of somebody.
+  const ofProvider = { kind: 'provider-session', issuer, sid, ...(sub !== undefined && { subject: sub }) } as const;
+  return [namedSignOut(ofProvider, { now: needs.now(), limits }), ...ofPerson];
 }
 
 function factsOf({ sub, sid }: LogoutToken, issuer: string) {

@@ -6,6 +6,7 @@ import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { SessionLimits } from '../session/limits.ts';
 import { handleOf } from '../session/marks.ts';
+import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
 import type { Cookies } from '../session/session-cookie.ts';
@@ -36,6 +37,7 @@ export interface CallbackNeeds {
   readonly places: Places;
   readonly findSession: FindSession;
   readonly store: SessionStore;
+  readonly revocations: Pick<Revocations, 'freeFrom'>;
   readonly seal: Seal;
   readonly cookies: Cookies;
   readonly limits: SessionLimits;
@@ -108,12 +110,14 @@ async function signIn(
   if (!claims) throw new Failure('login_exchange_failed', 'the subject is no text of at most 255 characters');
   const now = needs.now();
   const sid = providerSessionOf(idToken.claims);
+  const { issuer } = needs.client;
   const session: Session = {
     id: randomBytes(16).toString('base64url'),
-    issuer: needs.client.issuer,
+    issuer,
     ...(sid === undefined ? {} : { sid }),
     claims,
-    startedAt: now,
+    // After whatever sign-out this person has gone through, also one that speaks of a moment ahead.
+    startedAt: Math.max(now, needs.revocations.freeFrom({ issuer, subject: claims.sub })),
     seenAt: now,
     ...timesOf(tokens, now),
     ...(tokens.refreshToken === undefined ? {} : { refreshToken: tokens.refreshToken }),

@@ -17,8 +17,30 @@ export interface Coordination {
   newest(session: Session): Promise<Session>;
 }
 
+/** Among several processes. */
+export interface SharedCoordination extends Coordination {
+  /** Notes a new session, so that it is known when the provider's no ends it. @throws {Failure} `store_unreachable` */
+  began(session: Session): Promise<void>;
+}
+
 /** For a process that shares its sessions with nobody. */
 export const alone: Coordination = {
   once: (_session, work) => work(),
   newest: async (session) => session,
 };
+
+/**
+ * For a process that keeps its sessions itself: no cookie brings an older form of one back, so a no is a session's end.
+ *
+ * @param onOver told of each, once; must not throw
+ */
+export function aloneWithSessions(onOver: (session: Session) => void): Coordination {
+  return {
+    ...alone,
+    once: async (session, work) => {
+      const renewal = await work();
+      if (renewal.kind === 'refused') onOver(session);
+      return renewal;
+    },
+  };
+}

@@ -12,6 +12,8 @@ export interface Kept<T> {
   readonly trouble: unknown;
   /** The copy at hand, however old. */
   readonly copy: T | undefined;
+  /** When the fetch began that brought it. */
+  readonly askedAt: Millis | undefined;
 }
 
 /** A copy older than this is renewed, while it goes on serving. */
@@ -30,15 +32,16 @@ export function createKept<T>(needs: {
   now: Clock;
   onTrouble: (error: unknown) => void;
 }): Kept<T> {
-  let kept: { readonly value: T; readonly at: Millis } | undefined;
+  let kept: { readonly value: T; readonly at: Millis; readonly askedAt: Millis } | undefined;
   let failed: { readonly error: unknown; readonly at: Millis } | undefined;
   let triedAt: Millis | undefined;
   let flight: Promise<T> | undefined;
 
   const fetchOnce = async (): Promise<T> => {
+    const askedAt = needs.now();
     try {
       const value = await needs.fetch();
-      kept = { value, at: needs.now() };
+      kept = { value, at: needs.now(), askedAt };
       failed = undefined;
       return value;
     } catch (error) {
@@ -65,6 +68,9 @@ export function createKept<T>(needs: {
     },
     get copy() {
       return kept?.value;
+    },
+    get askedAt() {
+      return kept?.askedAt;
     },
     refetch,
     get: async () => {

@@ -1,11 +1,12 @@
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
-import type { Clock, Millis } from '../config/units.ts';
+import type { Clock } from '../config/units.ts';
 import { Failure } from '../failure.ts';
-import { createKept } from './kept.ts';
+import { createKept, restMs } from './kept.ts';
 import type { Outbound } from './outbound.ts';
+import { createUnknownKids } from './unknown-kids.ts';
 
-/** Unknown kids are asked for at most so often: a stranger who makes kids up must not steer our requests. */
-export const unknownKidEveryMs: Millis = 30_000;
+/** Questions that one token waits for: one under way that may be too old, and one more. */
+const MAX_ASKED = 2;
 
 export interface Keys {
   /** @see Provider.keys */
@@ -18,6 +19,9 @@ export interface Keys {
 
 /**
  * An issuer's signing keys, kept (see `createKept`).
+ *
+ * Keys change at any moment, so a kid that is not among them is asked for at once, as often as `createUnknownKids` lets it be.
+ * It is refused only when the issuer was asked since it came up; else nobody can tell, and whoever sent it keeps what they have.
  *
  * @param needs.jwksUri where they are; may ask for the metadata first
  */
@@ -32,17 +36,26 @@ export function createKeys(needs: {
     now: needs.now,
     onTrouble: needs.onTrouble,
   });
-  let askedForKidAt = Number.NEGATIVE_INFINITY;
-  let asking: Promise<JWTVerifyGetKey> | undefined;
+  const judge = createUnknownKids({ askedAt: () => kept.askedAt, now: needs.now });
+  let asking: Promise<unknown> | undefined;
 
-  const askForKid = async (): Promise<JWTVerifyGetKey | undefined> => {
-    if (asking) return asking;
-    if (needs.now() - askedForKidAt < unknownKidEveryMs) return undefined;
-    askedForKidAt = needs.now();
+  /** @returns whether what is at hand then is the last word about this kid */
+  const askFor = async (kid: string | undefined): Promise<boolean> => {
+    // It brings all keys; but it may have begun before this kid came up.
+    if (asking) {
+      await asking;
+      return false;
+    }
+    const { trouble, triedAt = Number.NEGATIVE_INFINITY } = kept;
+    if (trouble !== undefined && needs.now() - triedAt < restMs) throw trouble;
+    const verdict = judge(kid);
+    if (verdict === 'later') throw new Failure('keys_unreachable', 'too many unknown keys were asked for lately');
+    if (verdict === 'unknown') return true;
     asking = kept.refetch().finally(() => {
       asking = undefined;
     });
-    return asking;
+    await asking;
+    return true;
   };
 
   return {
@@ -52,21 +65,29 @@ export function createKeys(needs: {
       kept.get().catch(() => undefined);
     },
     find: async (header, token) => {
-      const known = await orUnreachable(kept.get());
-      try {
-        return await known(header, token);
-      } catch (error) {
-        if (!(error instanceof errors.JWKSNoMatchingKey)) throw error;
-        const asked = await orUnreachable(askForKid());
-        if (asked) return asked(header, token);
-        // Asked a moment ago: what came of it decides between "there is no such key" and "could not tell".
+      const first = await orUnreachable(kept.get());
+      for (let asked = 1, isLastWord = false; ; asked += 1) {
+        const found = await findIn(kept.copy ?? first, header, token);
+        if (!(found instanceof errors.JWKSNoMatchingKey)) return found;
+        if (isLastWord || asked > MAX_ASKED) throw found;
+        isLastWord = await orUnreachable(askFor(header.kid));
+        // What was found out last decides between "there is no such key" and "could not tell".
         if (kept.trouble !== undefined) throw unreachable(kept.trouble);
-        const newest = kept.copy;
-        if (!newest) throw error;
-        return newest(header, token);
       }
     },
   };
+}
+
+async function findIn(
+  keys: JWTVerifyGetKey,
+  ...of: Parameters<JWTVerifyGetKey>
+): Promise<Awaited<ReturnType<JWTVerifyGetKey>> | errors.JWKSNoMatchingKey> {
+  try {
+    return await keys(...of);
+  } catch (error) {
+    if (error instanceof errors.JWKSNoMatchingKey) return error;
+    throw error;
+  }
 }
 
 async function fetchKeys(url: string, outbound: Outbound): Promise<JWTVerifyGetKey> {

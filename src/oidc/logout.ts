@@ -4,8 +4,9 @@ import { personDigest } from '../observe/facts.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { readCookies } from '../server/cookie.ts';
+import { endSession } from '../session/end-session.ts';
 import type { SessionLimits } from '../session/limits.ts';
-import { handleOf, marksOf } from '../session/marks.ts';
+import { handleOf } from '../session/marks.ts';
 import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Session } from '../session/session.ts';
@@ -137,16 +138,13 @@ async function openState(request: OidcRequest, needs: LogoutNeeds): Promise<{ to
   return { to: typeof to === 'string' && needs.places.stillAllowed(to) ? to : undefined };
 }
 
-/** Refused here from this moment on, before anybody else is spoken to. Once more for one that ended already: the store may have failed then. */
+/** Once more for one that ended already: the store may have failed then. */
 async function end(session: Session, needs: LogoutNeeds): Promise<Failed | undefined> {
-  const { handle, issuer, subject } = marksOf(session);
-  const of = { kind: 'session', handle, issuer, subject } as const;
   try {
-    await needs.revocations.revoke({ of, at: needs.now(), until: session.startedAt + needs.limits.absoluteMs });
-    await needs.store.end(session.id);
+    await endSession(session, needs);
   } catch (cause) {
     if (!(cause instanceof Failure)) throw cause;
-    needs.log.error('logout.store_failed', { cause });
+    needs.log.warn('logout.store_failed', { code: cause.code, cause });
     return { ...refusal(503, 'store_unreachable'), cause };
   }
   return undefined;

@@ -7,10 +7,11 @@ import type { Revocations } from '../session/revocations.ts';
 import type { Seal } from '../session/seal.ts';
 import type { Cookies } from '../session/session-cookie.ts';
 import type { SessionStore } from '../session/store.ts';
-import { createBackchannelLogout, type HeardTokens, type SaidSignedOut } from './backchannel-logout.ts';
+import { createBackchannelLogout, type SaidSignedOut } from './backchannel-logout.ts';
 import { createCallback } from './callback.ts';
 import type { Client } from './client.ts';
 import { createFindSession } from './find-session.ts';
+import type { HeardTokens } from './heard-tokens.ts';
 import { createLogin } from './login.ts';
 import { createLoginStates } from './login-state.ts';
 import { createLogout } from './logout.ts';
@@ -63,14 +64,13 @@ export function createRelyingParty(needs: RelyingPartyNeeds): RelyingParty {
   const apps = createAppOrigins({ publicUrl, cookieDomain: cookieSetting.domain, routes: config.routes });
   const places = createPlaces({ authorizedUris, isApp: apps.has, redirectUrl });
   const states = createLoginStates({ seal, cookies, now });
-  const common = { client, places, findSession, store, cookies, limits, now, log, metrics };
+  const common = { client, places, findSession, store, revocations, cookies, limits, now, log, metrics };
   const idp = idpQueryParameter === undefined ? {} : { idpQueryParameter };
   const keepsAccessToken = Object.values(config.upstreams).some(
     (upstream) => upstream.upstreamAuthorization === 'session-token',
   );
   const { logout, settled } = createLogout({
     ...common,
-    revocations,
     seal,
     publicUrl,
     authorizedUris,

@@ -1,5 +1,6 @@
-import type { Millis } from '../config/units.ts';
+import type { Clock, Millis } from '../config/units.ts';
 import { Failure } from '../failure.ts';
+import type { SessionLimits } from '../session/limits.ts';
 import { handleOf } from '../session/marks.ts';
 import { openRecord, sealRecord } from '../session/record.ts';
 import type { Seal } from '../session/seal.ts';
@@ -25,11 +26,39 @@ export function lifeOf(renewal: Renewal, now: Millis): Millis {
   }
 }
 
+/** At least so long is known which refresh token of a session is the newest. */
+const LINEAGE_MS: Millis = 60_000;
+
+/** How long a session may go on without being renewed again: so long its newest refresh token has to be known. */
+export function lineageLife(session: Session, { limits, now }: { limits: SessionLimits; now: Clock }): Millis {
+  const end = Math.min(session.startedAt + limits.absoluteMs, session.accessExpiresAt + limits.idleMs);
+  return Math.max(LINEAGE_MS, end - now());
+}
+
+/**
+ * What came of a renewal, for whoever else still carries that refresh token: its kind, the moment that tells results of one
+ * refresh token apart (see `renewal-scripts.ts`), and the rest sealed.
+ *
+ * @param asked what was to be renewed
+ */
+export async function packRenewal(renewal: Renewal, asked: Session, seal: Seal): Promise<string> {
+  const isKept = renewal.kind === 'renewed' && renewal.session.refreshToken === asked.refreshToken;
+  const moment = isKept ? String(Math.ceil(renewal.session.accessExpiresAt)) : '-';
+  return `${renewal.kind} ${moment} ${await sealRenewal(renewal, seal)}`;
+}
+
+/** @returns see `openRenewal` */
+export async function unpackRenewal(packed: string, session: Session, seal: Seal): Promise<Renewal | undefined> {
+  // What stands in the clear is for the scripts; believed is what is sealed.
+  const [, , sealed = ''] = packed.split(' ');
+  return openRenewal(sealed, session, seal);
+}
+
 /**
  * Seals what came of a renewal with the gateway's keys, and the new session in it once more as stores do, with what only its
  * cookie carries: there is a new refresh token in it.
  */
-export function sealRenewal(renewal: Renewal, seal: Seal): Promise<string> {
+function sealRenewal(renewal: Renewal, seal: Seal): Promise<string> {
   const { kind } = renewal;
   if (kind !== 'renewed') return seal.seal('renewal', { kind });
   const { session } = renewal;
@@ -40,7 +69,7 @@ export function sealRenewal(renewal: Renewal, seal: Seal): Promise<string> {
  * @param session whose refresh token was spent
  * @returns `refused` when it was another session's, as neither is renewed by the other's; undefined for what does not open
  */
-export async function openRenewal(sealed: string, session: Session, seal: Seal): Promise<Renewal | undefined> {
+async function openRenewal(sealed: string, session: Session, seal: Seal): Promise<Renewal | undefined> {
   const opened = await seal.open('renewal', sealed);
   switch (opened?.['kind']) {
     case 'renewed': {

@@ -1,11 +1,12 @@
 import type { Log } from '../observe/log.ts';
 import type { Redis } from '../redis/redis.ts';
+import type { Session } from '../session/session.ts';
 import type { Renewal } from './lineage.ts';
 
 /** What could not be told to other replicas, until it can be. */
 export interface Unshared {
-  /** @param token digest of the spent refresh token */
-  add(token: string, renewal: Renewal, cause: unknown): void;
+  /** @param session whose refresh token was spent */
+  add(session: Session, renewal: Renewal, cause: unknown): void;
 }
 
 /** Renewals that one outage of Redis leaves over: each is a question to the provider that began before it. */
@@ -14,13 +15,13 @@ const MAX_KEPT = 10_000;
 /** Tells what is left over as soon as Redis is back. */
 export function createUnshared(needs: {
   readonly redis: Pick<Redis, 'onUp'>;
-  readonly share: (token: string, renewal: Renewal) => Promise<void>;
+  readonly share: (session: Session, renewal: Renewal) => Promise<unknown>;
   readonly log: Log;
 }): Unshared {
-  const kept = new Map<string, Renewal>();
+  const kept = new Map<string, { readonly session: Session; readonly renewal: Renewal }>();
   const flush = async () => {
-    for (const [token, renewal] of kept) {
-      await needs.share(token, renewal);
+    for (const [token, { session, renewal }] of kept) {
+      await needs.share(session, renewal);
       kept.delete(token);
     }
   };
@@ -29,11 +30,11 @@ export function createUnshared(needs: {
     flush().catch(() => undefined);
   });
   return {
-    add: (token, renewal, cause) => {
+    add: (session, renewal, cause) => {
       // A failure is nothing that others have to know.
       if (renewal.kind === 'failed') return;
       needs.log.warn('renewal.not_shared', { cause });
-      kept.set(token, renewal);
+      kept.set(session.refreshToken ?? '', { session, renewal });
       const [oldest] = kept.keys();
       if (kept.size > MAX_KEPT && oldest !== undefined) kept.delete(oldest);
     },

@@ -42,6 +42,7 @@ export function createRedisRevocations(needs: SharedRevocationNeeds): SharedRevo
   const follower = createFollower({ ...needs, stream });
   return {
     isRevoked: local.isRevoked,
+    freeFrom: local.freeFrom,
     subscribe: local.subscribe,
     isCurrent: follower.isCurrent,
     revoke: async (revocation) => {
@@ -93,6 +94,10 @@ function createFollower(needs: FollowerNeeds): Follower {
   /** Entries that no key of ours opens: a replica that has newer settings may have made them. */
   let sealed = 0;
   let hasOtherKeys = false;
+  /** Whether all that is there was read, on this connection. */
+  let hasRead = false;
+  /** Whether this replica knows whatever the stream may lack. */
+  let knowsBefore = false;
 
   const readOn = async (blockMs: Millis) => {
     const read = await stream.read(blockMs);
@@ -119,7 +124,6 @@ function createFollower(needs: FollowerNeeds): Follower {
     if (current === isCurrent) return;
     isCurrent = current;
     log[current ? 'info' : 'warn']('revocations.known', { current });
-    if (current) first.resolve();
   };
   const readAgain = () => {
     hasOtherKeys = false;
@@ -129,10 +133,21 @@ function createFollower(needs: FollowerNeeds): Follower {
   };
   const follow = async () => {
     if (hasOtherKeys) readAgain();
-    if (await stream.hasLost()) missed += 1;
+    const { hasLost, youngMs } = await stream.look();
+    if (hasLost) {
+      missed += 1;
+      // Who was away meanwhile may lack what others know, like one that has just started.
+      knowsBefore &&= isCurrent;
+    }
     if (missed > mended && commands.state.isUp) await repair();
-    const { isLast } = await readOn(isCurrent ? BLOCK_MS : 0);
-    if (isLast) turn(true);
+    const waitMs = knowsBefore ? 0 : youngMs;
+    const { isLast } = await readOn(isCurrent || hasRead ? Math.min(BLOCK_MS, waitMs || BLOCK_MS) : 0);
+    if (!isLast) return;
+    hasRead = true;
+    first.resolve();
+    if (waitMs > 0) return;
+    knowsBefore = true;
+    turn(true);
   };
   const run = async () => {
     if (isRunning) return;
@@ -148,6 +163,7 @@ function createFollower(needs: FollowerNeeds): Follower {
       }
     }
     isRunning = false;
+    hasRead = false;
     turn(false);
   };
   let stop = () => {};

@@ -17,7 +17,9 @@ export type Revoked =
       readonly sid: string;
       readonly subject?: string | undefined;
     }
-  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string };
+  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string }
+  /** Those of a person's of which nobody knows to which session at the provider they belong. */
+  | { readonly kind: 'person-without-sid'; readonly issuer: string; readonly subject: string };
 
 /** All sessions: nobody asks for that, it stands for sign-outs that there was no room for. */
 export type Everybody = { readonly kind: 'everybody' };
@@ -25,14 +27,14 @@ export type Everybody = { readonly kind: 'everybody' };
 /** A sign-out before the session's time. */
 export interface Revocation {
   readonly of: Revoked | Everybody;
-  /** Sessions that begin later are others; only a `person`, and everybody, begins several. */
+  /** Sessions that begin later are others; only a person, and everybody, begins several. */
   readonly at: Millis;
   /** When the last session that it speaks of would have ended anyway. */
   readonly until: Millis;
 }
 
 /** Whether a revocation speaks of this session. */
-export function speaksOf({ of, at }: Revocation, session: SessionMarks): boolean {
+export function speaksOf({ of, at }: Pick<Revocation, 'of' | 'at'>, session: SessionMarks): boolean {
   switch (of.kind) {
     case 'session':
       return of.handle === session.handle;
@@ -40,6 +42,8 @@ export function speaksOf({ of, at }: Revocation, session: SessionMarks): boolean
       return of.sid === session.sid && of.issuer === session.issuer;
     case 'person':
       return of.subject === session.subject && of.issuer === session.issuer && session.startedAt <= at;
+    case 'person-without-sid':
+      return session.sid === undefined && speaksOf({ of: { ...of, kind: 'person' }, at }, session);
     case 'everybody':
       return session.startedAt <= at;
   }
@@ -53,6 +57,7 @@ export function keyOf(of: Revocation['of']): string {
     case 'provider-session':
       return JSON.stringify([of.issuer, of.sid]);
     case 'person':
+    case 'person-without-sid':
       return JSON.stringify([of.issuer, of.subject]);
     case 'everybody':
       return '';

@@ -1,6 +1,7 @@
 import type { Clock, Millis } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 import type { SessionMarks } from './marks.ts';
+import { CLOCKS_APART_MS } from './person-sign-out.ts';
 import { keyOf, personOf, type Revocation, speaksOf, wholeOf } from './revocation.ts';
 import { createRevocationList, type RevocationList } from './revocation-list.ts';
 
@@ -16,6 +17,8 @@ export interface Revocations {
    */
   revoke(revocation: Revocation): Promise<void>;
   isRevoked(session: SessionMarks): boolean;
+  /** The first moment that no sign-out of this person known here speaks of: a session of theirs that begins now begins then at the earliest. */
+  freeFrom(person: Pick<SessionMarks, 'issuer' | 'subject'>): Millis;
   /** Why nobody knows whether a session was signed out elsewhere, where that is to refuse sessions. */
   cannotTell?(): Failure | undefined;
   /**
@@ -52,7 +55,13 @@ export interface RevocationNeeds {
 export function createRevocations(needs: RevocationNeeds): KnownRevocations {
   const { now } = needs;
   const create = () => createRevocationList({ now });
-  const lists = { session: create(), 'provider-session': create(), person: create(), everybody: create() };
+  const lists = {
+    session: create(),
+    'provider-session': create(),
+    person: create(),
+    'person-without-sid': create(),
+    everybody: create(),
+  };
   const listeners = new Set<(revocation: Revocation) => void>();
   const keep = (revocation: Revocation): void => {
     const list = lists[revocation.of.kind];
@@ -68,8 +77,11 @@ export function createRevocations(needs: RevocationNeeds): KnownRevocations {
     isRevoked: (session) =>
       lists.session.get(session.handle) !== undefined ||
       (lists['provider-session'].size > 0 && isSignedOutThere(session, lists['provider-session'])) ||
-      (lists.person.size > 0 && isPersonSignedOut(session, lists.person)) ||
-      (lists.everybody.size > 0 && isEverybodySignedOut(session, lists.everybody)),
+      OF_MANY.some((kind) => lists[kind].size > 0 && isOneOfMany(session, lists[kind], kind)),
+    freeFrom: (person) => {
+      const known = OF_MANY.map((kind) => lists[kind].get(keyOf(manyOf(person, kind)))?.at ?? -1);
+      return Math.max(...known) + 1;
+    },
     subscribe: (listener) => {
       listeners.add(listener);
       return () => void listeners.delete(listener);
@@ -77,9 +89,6 @@ export function createRevocations(needs: RevocationNeeds): KnownRevocations {
     known: () => Object.values(lists).flatMap((list) => list.all()),
   };
 }
-
-/** Clocks of replicas: a session may have begun by one that is ahead of that by which it was signed out. */
-const SLACK_MS: Millis = 60_000;
 
 /** @returns what stands for those that had to go */
 function makeRoom(list: RevocationList, of: Revocation['of'], needs: RevocationNeeds): Revocation | undefined {
@@ -99,19 +108,23 @@ function makeRoom(list: RevocationList, of: Revocation['of'], needs: RevocationN
 function standIn(of: Revocation['of'], gone: readonly Revocation[]): Revocation | undefined {
   if (gone.length === 0) return undefined;
   const [at, until] = [Math.max(...gone.map((one) => one.at)), Math.max(...gone.map((one) => one.until))];
-  return { of, at: at + SLACK_MS, until };
+  return { of, at: at + CLOCKS_APART_MS, until };
 }
 
 function isSignedOutThere({ issuer, sid }: SessionMarks, list: RevocationList): boolean {
   return sid !== undefined && list.get(keyOf({ kind: 'provider-session', issuer, sid })) !== undefined;
 }
 
-function isPersonSignedOut(session: SessionMarks, list: RevocationList): boolean {
-  const known = list.get(keyOf({ kind: 'person', issuer: session.issuer, subject: session.subject }));
-  return known !== undefined && speaksOf(known, session);
+/** Kinds of which one speaks of all that began before it. */
+const OF_MANY = ['person', 'person-without-sid', 'everybody'] as const;
+type OfMany = (typeof OF_MANY)[number];
+type Person = Pick<SessionMarks, 'issuer' | 'subject'>;
+
+function manyOf({ issuer, subject }: Person, kind: OfMany): Revocation['of'] {
+  return kind === 'everybody' ? { kind } : { kind, issuer, subject };
 }
 
-function isEverybodySignedOut(session: SessionMarks, list: RevocationList): boolean {
-  const known = list.get(keyOf({ kind: 'everybody' }));
+function isOneOfMany(session: SessionMarks, list: RevocationList, kind: OfMany): boolean {
+  const known = list.get(keyOf(manyOf(session, kind)));
   return known !== undefined && speaksOf(known, session);
 }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
+import type { Renewal } from '../../src/oidc/lineage.ts';
 import { createRedisCoordination } from '../../src/oidc/redis-coordination.ts';
-import { sealRenewal } from '../../src/oidc/shared-renewal.ts';
+import { packRenewal } from '../../src/oidc/shared-renewal.ts';
 import type { Redis } from '../../src/redis/redis.ts';
 import { handleOf } from '../../src/session/marks.ts';
 import { sealRecord } from '../../src/session/record.ts';
@@ -17,8 +18,9 @@ describe('somebody who reads and writes the database', { skip: redisProgram.skip
   let redis: Redis;
   const seal = createSeal([cookieKey(1)]);
   const theirs = createSeal([cookieKey(9)]);
-  const needs = () => ({ redis, seal, now: createTestClock().now, log: createTestLog().log });
-  const store = () => createRedisStore({ ...needs(), limits: { idleMs: HOUR, absoluteMs: HOUR } });
+  const limits = { idleMs: HOUR, absoluteMs: HOUR };
+  const needs = () => ({ redis, seal, limits, now: createTestClock().now, log: createTestLog().log });
+  const store = () => createRedisStore(needs());
   const keyOf = (id: string) => `test:s:${handleOf(id)}`;
   before(async () => {
     server = await startRedis();
@@ -52,12 +54,13 @@ describe('somebody who reads and writes the database', { skip: redisProgram.skip
   });
 
   it('cannot make up a renewed session, whether it is sealed by other keys, for another session, or not at all', async () => {
-    const coordination = createRedisCoordination({ ...needs(), leaseMs: 1000 });
+    const coordination = createRedisCoordination({ ...needs(), leaseMs: 1000, onOver: () => undefined });
     const forged = { kind: 'renewed', session: session({ claims: { sub: 'admin' }, refreshToken: 'theirs' }) } as const;
     const others = { kind: 'renewed', session: session({ id: 'another' }) } as const;
     await coordination.once(session(), async () => forged);
     const [key = ''] = Object(await server.ask('KEYS', 'test:renewed:*'));
-    for (const value of [await sealRenewal(forged, theirs), await sealRenewal(others, seal), JSON.stringify(forged)]) {
+    const pack = (renewal: Renewal, by = seal) => packRenewal(renewal, session(), by);
+    for (const value of [await pack(forged, theirs), await pack(others), JSON.stringify(forged), 'renewed - x']) {
       await server.ask('SET', key, value);
       const renewal = await coordination.once(session(), () => assert.fail('there is a result'));
       assert.notEqual(renewal.kind, 'renewed');

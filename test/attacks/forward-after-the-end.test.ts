@@ -43,6 +43,8 @@ describe('once the connections to upstreams have ended, no more are opened', { t
           decision: ignore,
           signIn: ignore,
           signOut: ignore,
+          backchannelLogout: ignore,
+          streamsEnded: ignore,
           renewal: ignore,
           upstream: ignore,
           watchUpstream: ignore,

@@ -49,6 +49,7 @@ export async function runChaos(options: ChaosOptions): Promise<Ledger> {
   let doing: Doing = 'breaking';
   const told = setInterval(() => say(progress(ledger, people, doing)), SAY_EVERY_MS);
   try {
+    await Promise.all(stage.members.map(knowsSignOuts));
     const before = await atRest(stage.members);
     const traffic = startTraffic(stage, people, { chance: chance.branch('traffic'), ...TRAFFIC, ...options });
     const badDays = startBadDays(stage, { chance: chance.branch('bad days'), pace: options.pace });
@@ -66,6 +67,12 @@ export async function runChaos(options: ChaosOptions): Promise<Ledger> {
     if (ledger.violations.length > 0) say(`what the gateways logged: ${stage.folder}`);
   }
   return ledger;
+}
+
+/** On a Redis that is new that takes a moment. */
+async function knowsSignOuts(member: Member): Promise<void> {
+  const until = Date.now() + QUIET_MS;
+  while ((await member.metric('flytegate_revocations_current')) !== 1 && Date.now() < until) await pause(100);
 }
 
 type Doing = 'breaking' | 'mending' | 'waiting for memory and sockets to come back';

@@ -41,8 +41,8 @@ const CATCH_UP_MS = 1500;
 const TELL_MS = 5000;
 /** What a gateway has heard from the provider it has told the others, and the browser has taken. */
 const TOLD_MS = 2000;
-/** Unknown keys are asked for once in 30 s. */
-const KEYS_MS = 40_000;
+/** A key that was not there is asked for again after 5 s, and after 10 s more. */
+const KEYS_MS = 20_000;
 
 /** @param now by the clock that everything here is told in */
 export function createTroubles({ store, revocations }: Deployment, now: () => number): Troubles {

@@ -77,6 +77,23 @@ export function describeRenewal(name: string, make: () => Promise<Replication>, 
       assert.equal(new Set(spent).size, 6);
     });
 
+    it('goes on with one refresh token for good where the provider gives no other', async () => {
+      const tokens = { access_token: 'a', token_type: 'Bearer', expires_in: 300 };
+      provider.behaviour.answers.token = { status: 200, body: JSON.stringify(tokens) };
+      const asked = provider.calls.token;
+      let newest = session;
+      for (let turn = 1; turn <= 6; turn++) {
+        const replica = replicas[turn % replicas.length] ?? assert.fail();
+        const next = await renewed(replica.renewer.renew(newest));
+        assert.ok(next.accessExpiresAt >= newest.accessExpiresAt + 280_000, `turn ${turn}`);
+        for (const one of await Promise.all(everywhere(6, newest)))
+          assert.equal(one.kind === 'renewed' && one.session.accessExpiresAt, next.accessExpiresAt, 'for stragglers');
+        newest = next;
+        assert.equal(provider.calls.token, asked + turn);
+        move(290_000);
+      }
+    });
+
     it('renews sessions beside one another', async () => {
       const visitor = createVisitor();
       await signIn(first(), visitor);

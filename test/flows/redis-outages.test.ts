@@ -6,6 +6,7 @@ import { type ReplicatedRig, startReplicatedRig } from './replicas.ts';
 
 const { skip } = redisProgram;
 const minuteMs = 60_000;
+const TOKEN = 'k'.repeat(40);
 /** The access tokens of these suites live five minutes, so they are due for renewal after four and a half. */
 const dueMs = 4.6 * minuteMs;
 
@@ -35,7 +36,8 @@ const metric = async (rig: ReplicatedRig, name: string) => {
 describe('a gateway whose sessions are in Redis', { skip, timeout: 100_000 }, () => {
   let rig: ReplicatedRig;
   before(async () => {
-    rig = await startReplicatedRig({ settings: { 'session.store': 'redis' } });
+    const files = { 'secrets/admin_token': TOKEN };
+    rig = await startReplicatedRig({ settings: { 'session.store': 'redis' }, files });
   });
   const get = (cookie: string, path = '/me') => rig.ask(path, { fields: { cookie } });
 
@@ -103,6 +105,24 @@ describe('a gateway whose sessions are in Redis', { skip, timeout: 100_000 }, ()
     assert.equal(again.status, 200);
   });
 
+  it('tells an operator that it could not be told, and the log by the outage’s own code', async () => {
+    await rig.redis.kill();
+    for (const [path, question] of [
+      ['/api/sessions', {}],
+      ['/api/sessions/revoke', { method: 'POST', body: '{"subject":"ada"}' }],
+    ] as const) {
+      const { status, json } = await ask(rig.admin() + path, {
+        ...question,
+        fields: { authorization: `Bearer ${TOKEN}` },
+      });
+      assert.deepEqual([status, json()['code']], [503, 'unavailable']);
+      const line = rig.log.of('admin.failed').at(-1) ?? {};
+      assert.deepEqual([line['level'], line['code'], line['path']], ['warn', 'store_unreachable', path]);
+    }
+    await rig.redis.restart();
+    await untilMissing(rig, 0);
+  });
+
   it('asks people to sign in again when all sessions were deleted', async () => {
     const { cookie } = await rig.signIn('/login?redirect_url=%2Fhealthcheck');
     await rig.redis.ask('FLUSHALL');
@@ -151,6 +171,8 @@ describe('a gateway with sessions in cookies, coordinated by Redis', { skip, tim
     rig.redis.freeze();
     const out = await rig.ask('/logout', { fields: { cookie } });
     assert.equal(out.status, 503);
+    const { level, code } = rig.log.of('logout.store_failed').at(-1) ?? {};
+    assert.deepEqual([level, code], ['warn', 'store_unreachable']);
     assert.equal((await get(cookie)).status, 401);
     assert.equal((await replica.ask('/me', { fields: { cookie } })).status, 200);
     rig.redis.thaw();
@@ -161,6 +183,8 @@ describe('a gateway with sessions in cookies, coordinated by Redis', { skip, tim
 describe('a gateway that requires revocations', { skip, timeout: 100_000 }, () => {
   it('refuses sessions while nobody knows who was signed out, also remembered ones, and not bearers', async () => {
     const rig = await startReplicatedRig({ settings: { coordination: 'redis', revocations: 'required' } });
+    // Of a Redis that is new nobody knows whether it was emptied, and what others know.
+    await untilMissing(rig, 0);
     const { cookie } = await rig.signIn();
     const bearer = `Bearer ${await rig.provider.accessToken()}`;
     const get = () => rig.ask('/me', { fields: { cookie } });

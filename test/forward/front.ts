@@ -57,7 +57,8 @@ const quiet: Log = { debug: () => undefined, info: () => undefined, warn: () => 
 
 /** Nobody signs out. */
 export function endless(): UnderWay {
-  return createUnderWay({ isRevoked: () => false, now: Date.now, log: quiet });
+  const metrics = { streamsEnded: () => undefined };
+  return createUnderWay({ isRevoked: () => false, now: Date.now, log: quiet, metrics });
 }
 
 /** What tests of other things need not say of an upstream. */
@@ -93,6 +94,8 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     decision: () => undefined,
     signIn: () => undefined,
     signOut: () => undefined,
+    backchannelLogout: () => undefined,
+    streamsEnded: () => undefined,
     renewal: () => undefined,
     apiKey: () => undefined,
     introspection: () => undefined,

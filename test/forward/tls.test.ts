@@ -181,6 +181,8 @@ describe('an upstream over TLS', () => {
       decision: nothing,
       signIn: nothing,
       signOut: nothing,
+      backchannelLogout: nothing,
+      streamsEnded: nothing,
       renewal: nothing,
       apiKey: nothing,
       introspection: nothing,

@@ -20,10 +20,17 @@ function stage() {
   let now = 1000;
   const lines: unknown[] = [];
   const log = { ...quiet, info: (event: string, facts?: object) => lines.push({ event, ...facts }) };
-  const underWay = createUnderWay({ isRevoked: ({ handle }) => revoked.has(handle), now: () => now, log });
+  const ended: Record<string, number> = {};
+  const metrics = {
+    streamsEnded: (why: string, count: number) => {
+      ended[why] = (ended[why] ?? 0) + count;
+    },
+  };
+  const underWay = createUnderWay({ isRevoked: ({ handle }) => revoked.has(handle), now: () => now, log, metrics });
   return {
     underWay,
     lines,
+    ended,
     revoke: (handle: string) => {
       revoked.add(handle);
       underWay.revoked();
@@ -63,11 +70,12 @@ describe('what is under way', () => {
   });
 
   it('is told again when it has not ended, and is logged once', async () => {
-    const { underWay, revoke, lines } = stage();
+    const { underWay, revoke, lines, ended: counted } = stage();
     const { ended } = member(underWay, { session: marks('a'), expiresAt: 1e12 }, 3);
     revoke('a');
     assert.deepEqual(await ended, ['session_revoked', 'session_revoked', 'session_revoked']);
     assert.deepEqual(lines, [{ event: 'streams.ended', why: 'session_revoked', count: 1, session: 'a' }]);
+    assert.deepEqual(counted, { session_revoked: 1 });
   });
 
   it('does not begin any more by a right that was taken back', () => {
@@ -106,6 +114,17 @@ describe('what is under way', () => {
     assert.deepEqual(late.told, []);
     move(59_000);
     assert.deepEqual(await late.ended, ['token_expired']);
+  });
+
+  it('is counted one by one, by why it ended', async () => {
+    const { underWay, revoke, move, ended } = stage();
+    const all = ['a', 'a', 'b'].map((handle) => member(underWay, { session: marks(handle), expiresAt: 2000 }));
+    const bearer = member(underWay, { expiresAt: 2000 });
+    revoke('a');
+    await all[1]?.ended;
+    move(1000);
+    await Promise.all([...all, bearer].map((one) => one.ended));
+    assert.deepEqual(ended, { session_revoked: 2, session_expired: 1, token_expired: 1 });
   });
 
   it('is forgotten when it is done', async () => {

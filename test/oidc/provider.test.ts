@@ -174,7 +174,10 @@ describe('a provider', () => {
     assert.equal(fake.calls.discovery, asked + 3);
   });
 
-  it('asks for an unknown kid at once, shared by all who wait, and then not for 30 s', async () => {
+  const couldNotTell = (failure: Failure) => failure.code === 'keys_unreachable';
+  const madeUp = (kid: string) => fake.sign({}, { kid });
+
+  it('asks for an unknown kid at once, shared by all who wait, and again when it was not there', async () => {
     const provider = create();
     await verify(provider);
     await fake.rotateKeys({ keepOld: false });
@@ -182,12 +185,67 @@ describe('a provider', () => {
     const jwt = await fake.accessToken();
     await Promise.all(Array.from({ length: 50 }, () => verify(provider, jwt)));
     assert.equal(fake.calls.jwks, asked + 1);
-    const strange = await fake.sign({}, { kid: 'made-up' });
-    await assert.rejects(verify(provider, strange), errors.JWKSNoMatchingKey);
-    assert.equal(fake.calls.jwks, asked + 1);
-    ahead += 30_000;
-    await assert.rejects(verify(provider, strange), errors.JWKSNoMatchingKey);
-    assert.equal(fake.calls.jwks, asked + 2);
+    const strange = await madeUp('made-up');
+    for (const [aheadMs, askedSince] of [
+      [0, 1],
+      [4900, 0],
+      [200, 1],
+      [9900, 0],
+      [200, 1],
+      [19_700, 0],
+      [400, 1],
+    ] as const) {
+      const before = fake.calls.jwks;
+      ahead += aheadMs;
+      await assert.rejects(verify(provider, strange), errors.JWKSNoMatchingKey);
+      assert.equal(fake.calls.jwks - before, askedSince, `${aheadMs} ms later`);
+    }
+  });
+
+  it('finds a new key at once, whatever kids were asked for a moment before', async () => {
+    const provider = create();
+    await verify(provider);
+    for (const kid of ['a', 'b', 'c', 'd']) await assert.rejects(verify(provider, await madeUp(kid)));
+    await fake.rotateKeys({ keepOld: false });
+    await verify(provider);
+  });
+
+  it('says that it could not tell, and no no, of a kid that it may not ask for now', async () => {
+    const provider = create();
+    await verify(provider);
+    const asked = fake.calls.jwks;
+    for (let n = 0; n < 5; n += 1)
+      await assert.rejects(verify(provider, await madeUp(`m${n}`)), errors.JWKSNoMatchingKey);
+    for (let n = 5; n < 20; n += 1) await assert.rejects(verify(provider, await madeUp(`m${n}`)), couldNotTell);
+    assert.equal(fake.calls.jwks, asked + 5);
+    await fake.rotateKeys({ keepOld: false });
+    const fresh = await fake.accessToken();
+    await assert.rejects(verify(provider, fresh), couldNotTell);
+    ahead += 6000;
+    await verify(provider, fresh);
+    assert.equal(fake.calls.jwks, asked + 6);
+    await assert.rejects(verify(provider, await madeUp('m19')), errors.JWKSNoMatchingKey, 'which settled the others');
+    assert.equal(fake.calls.jwks, asked + 6);
+  });
+
+  it('lets nobody wait for an answer that is older than their kid', async () => {
+    const provider = create();
+    await verify(provider);
+    const asked = fake.calls.jwks;
+    const release = fake.hold('jwks');
+    const early = assert.rejects(verify(provider, await madeUp('made-up')), errors.JWKSNoMatchingKey);
+    await fake.whenAsked('jwks', asked + 1);
+    // What is held answers with the keys of now.
+    const old = fake.publicJwk();
+    fake.behaviour.answers.jwks = { status: 200, body: JSON.stringify({ keys: [old] }) };
+    await fake.rotateKeys({ keepOld: false });
+    const waiting = verify(provider, await fake.accessToken());
+    release();
+    const releaseSecond = fake.hold('jwks');
+    await early;
+    delete fake.behaviour.answers.jwks;
+    releaseSecond();
+    await waiting;
   });
 
   it('could not tell when an unknown kid cannot be asked for, and goes on with the keys it has', async () => {

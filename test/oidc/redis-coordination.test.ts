@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { Failure } from '../../src/failure.ts';
-import { alone, type Coordination } from '../../src/oidc/coordination.ts';
+import { alone, type SharedCoordination } from '../../src/oidc/coordination.ts';
 import type { Renewal } from '../../src/oidc/lineage.ts';
 import { createRedisCoordination } from '../../src/oidc/redis-coordination.ts';
 import type { Redis } from '../../src/redis/redis.ts';
+import { handleOf } from '../../src/session/marks.ts';
 import { createSeal } from '../../src/session/seal.ts';
+import type { Session } from '../../src/session/session.ts';
 import { describeRenewal } from '../contracts/renewal.contract.ts';
 import { connectRedis, untilUp } from '../fakes/redis-connections.ts';
 import { type RedisServer, redisProgram, startRedis } from '../fakes/redis-server.ts';
-import { cookieKey, session } from '../session/fixtures.ts';
+import { cookieKey, HOUR, session } from '../session/fixtures.ts';
 import { createTestLog } from './rig.ts';
 
 const { skip } = redisProgram;
@@ -23,14 +25,21 @@ if (skip === false) {
 
 interface Replica {
   readonly redis: Redis;
-  readonly coordination: Coordination;
+  readonly coordination: SharedCoordination;
+  /** Handles of sessions that turned out to be over here. */
+  readonly over: readonly string[];
 }
+
+const limits = { idleMs: 8 * HOUR, absoluteMs: 7 * 24 * HOUR };
 
 async function join(leaseMs: number): Promise<Replica> {
   const redis = connectRedis(server, 'commands');
   await untilUp(redis);
   const [seal, { log }] = [createSeal([cookieKey(1)]), createTestLog()];
-  return { redis, coordination: createRedisCoordination({ redis, seal, leaseMs, now: Date.now, log }) };
+  const over: string[] = [];
+  const onOver = ({ id }: Session) => void over.push(handleOf(id));
+  const coordination = createRedisCoordination({ redis, seal, leaseMs, limits, onOver, now: Date.now, log });
+  return { redis, coordination, over };
 }
 
 describeRenewal('one process', async () => ({ coordinations: [alone], close: () => undefined }));
@@ -158,7 +167,7 @@ describe('a lease on a refresh token', { skip, timeout: 60_000 }, () => {
     await here.coordination.once(session(), async () => second);
     const [key = ''] = Object(await server.ask('KEYS', 'test:renewed:*'));
     assert.ok(!key.includes('refresh-token'));
-    const value = String(await server.ask('GET', key));
+    const [, , value = ''] = String(await server.ask('GET', key)).split(' ');
     const { record, ...rest } = (await createSeal([cookieKey(1)]).open('renewal', value)) ?? {};
     assert.ok(!JSON.stringify(rest).includes(session().id) && !Buffer.from(String(record), 'base64').includes('two'));
     const ttl = Number(await server.ask('PTTL', key));

@@ -107,7 +107,7 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const states = createLoginStates({ seal, cookies, now });
   const loop = createSignInLoop({ now });
   const renewer = createRenew({ client, coordination: options.coordination ?? alone, claims, now, log, metrics });
-  const shared = { client, places, findSession, store, seal, cookies, limits, now, log, metrics };
+  const shared = { client, places, findSession, store, revocations, seal, cookies, limits, now, log, metrics };
   const idp = options.idpQueryParameter === undefined ? {} : { idpQueryParameter: options.idpQueryParameter };
   return {
     login: createLogin({
@@ -119,7 +119,7 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
       states,
     }),
     callback: createCallback({ ...shared, claims, keepsAccessToken: false, states, sameSite, loop }),
-    out: createLogout({ ...shared, revocations, publicUrl: ORIGIN, authorizedUris, latest: renewer.latest }),
+    out: createLogout({ ...shared, publicUrl: ORIGIN, authorizedUris, latest: renewer.latest }),
     renewer,
     provider,
     client,
@@ -210,6 +210,8 @@ export function createTestMetrics(): Metrics {
     decision: nothing,
     signIn: nothing,
     signOut: nothing,
+    backchannelLogout: nothing,
+    streamsEnded: nothing,
     renewal: nothing,
     apiKey: nothing,
     introspection: nothing,

@@ -30,11 +30,11 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     at: Date.now(),
     until: soon(),
   });
-  const start = async (seal = createSeal([cookieKey(1)])): Promise<Replica> => {
+  const start = async (seal = createSeal([cookieKey(1)]), youngForMs = 100): Promise<Replica> => {
     const [commands, listener] = [connectRedis(server, 'commands'), connectRedis(server, 'listener')];
     const local = createRevocations({ now: Date.now, max: 10_000, maxOfPerson: 10_000, onFull: () => undefined });
     const { log } = createTestLog();
-    const needs = { local, commands, listener, seal, absoluteMs: 24 * HOUR, now: Date.now, log };
+    const needs = { local, commands, listener, seal, absoluteMs: 24 * HOUR, now: Date.now, log, youngForMs };
     const shared = createRedisRevocations(needs);
     const isRevoked = (id: string) => shared.isRevoked(marksOf(session({ id })));
     const replica: Replica = {
@@ -72,13 +72,15 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     await all[0].shared.revoke(of('a'));
     await Promise.all(all.map(({ hears }) => hears('a')));
     assert.ok(performance.now() - begun < 1000);
-    assert.ok(all.every(({ shared }) => shared.isCurrent()));
+    await Promise.all(all.map(untilCurrent));
   });
 
   it('of every kind mean the same everywhere', async () => {
     const [here, there] = [await start(), await start()];
     const [at, until, { issuer }] = [Date.now(), soon(), session()];
     await here.shared.revoke({ of: { kind: 'provider-session', issuer, sid: 's' }, at, until });
+    await here.shared.revoke({ of: { kind: 'person-without-sid', issuer, subject: 'user-2' }, at, until });
+    // Last, as it speaks of the one that is waited for, too.
     await here.shared.revoke({ of: { kind: 'person', issuer, subject: 'user-1' }, at, until });
     await here.shared.revoke(of('last'));
     await there.hears('last');
@@ -87,6 +89,8 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     assert.equal(there.shared.isRevoked(marks), false);
     assert.equal(there.shared.isRevoked({ ...marks, subject: 'user-1', startedAt: at - 1 }), true);
     assert.equal(there.shared.isRevoked({ ...marks, subject: 'user-1', startedAt: at + 1 }), false);
+    assert.equal(there.shared.isRevoked({ ...marks, subject: 'user-2' }), true);
+    assert.equal(there.shared.freeFrom({ issuer, subject: 'user-1' }), at + 1);
   });
 
   it('are known to a replica that starts later, from its first moment on', async () => {
@@ -95,6 +99,21 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
       await Promise.all(Array.from({ length: 250 }, (_, at) => here.shared.revoke(of(`s${n + at}`))));
     const late = await start();
     for (let n = 0; n < 2500; n++) assert.ok(late.isRevoked(`s${n}`));
+  });
+
+  it('may be unknown to a replica that starts on an emptied Redis, which says so until the others have told', async () => {
+    const first = await start();
+    await first.shared.revoke(of('a'));
+    await untilCurrent(first);
+    const usual = createSeal([cookieKey(1)]);
+    await server.kill();
+    await server.restart();
+    const late = await start(usual, 3000);
+    assert.equal(late.shared.isCurrent(), false);
+    await untilCurrent(late);
+    assert.equal(late.isRevoked('a'), true);
+    const later = await start(usual, 3000);
+    assert.equal(later.shared.isCurrent(), true, 'a stream that has been growing for so long is whole');
   });
 
   it('reach a replica that was away when they were made', async () => {
@@ -160,9 +179,9 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
     await Promise.all([untilUp(commands), untilUp(listener)]);
     const seal = createSeal([cookieKey(1)]);
     const stream = createRevocationStream({ commands, listener, seal, absoluteMs: HOUR, now: Date.now });
-    const lost = [await stream.hasLost()];
+    const lost = [(await stream.look()).hasLost];
     await server.ask('FLUSHALL');
-    lost.push(await stream.hasLost(), await stream.hasLost());
+    lost.push((await stream.look()).hasLost, (await stream.look()).hasLost);
     for (const { close } of [commands, listener]) close();
     assert.deepEqual(lost, [false, true, false]);
   });

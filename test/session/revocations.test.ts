@@ -106,6 +106,30 @@ describe('revocations', () => {
     assert.deepEqual(instead, []);
   });
 
+  it('of a person without a sid speak of those of their sessions only that have none', async () => {
+    const { list } = setUp();
+    const { issuer, subject } = marks('a');
+    await list.revoke({ of: { kind: 'person-without-sid', issuer, subject }, at: T0, until: T0 + HOUR });
+    const of = (changes: object) => list.isRevoked({ ...marks('a'), ...changes });
+    assert.deepEqual([of({}), of({ sid: 's' }), of({ startedAt: T0 + 1 })], [true, false, false]);
+    assert.deepEqual([of({ subject: 'other' }), of({ issuer: 'other' })], [false, false]);
+  });
+
+  it('of a person say from when on a session of theirs is another', async () => {
+    const { clock, list } = setUp();
+    const { issuer, subject } = marks('a');
+    assert.equal(list.freeFrom({ issuer, subject }), 0);
+    await list.revoke({ of: { kind: 'person', issuer, subject }, at: T0 + 5, until: T0 + HOUR });
+    await list.revoke({ of: { kind: 'person-without-sid', issuer, subject }, at: T0 + 9, until: T0 + HOUR });
+    assert.equal(list.freeFrom({ issuer, subject }), T0 + 10);
+    assert.equal(list.freeFrom({ issuer, subject: 'other' }), 0);
+    assert.equal(list.isRevoked({ ...marks('a'), startedAt: list.freeFrom({ issuer, subject }) }), false);
+    await list.revoke({ of: { kind: 'everybody' }, at: T0 + 20, until: T0 + HOUR });
+    assert.equal(list.freeFrom({ issuer, subject: 'other' }), T0 + 21);
+    clock.set(T0 + HOUR + 1);
+    assert.equal(list.freeFrom({ issuer, subject }), 0);
+  });
+
   it('sweep out what is over before one alive has to go', async () => {
     const { clock, list, instead, isRevoked } = setUp(2);
     await list.revoke(revocationOf('long', T0 + 10 * HOUR));
