@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAdminApi } from './admin-api.ts';
 import type { Address, Config } from './config/config.ts';
-import type { Loaded } from './config/load.ts';
 import type { Clock } from './config/units.ts';
 import { createGeneration, type Generation } from './generation.ts';
 import { createGenerations, type Generations } from './generations.ts';
@@ -10,12 +9,12 @@ import { type AdminApi, type AdminServer, createAdminServer } from './observe/ad
 import { checkDescriptors, type ReadLimits, readProcessLimits } from './observe/descriptors.ts';
 import { canConnectToAny, type Readiness } from './observe/health.ts';
 import { createLog, type LogOutput } from './observe/log.ts';
-import { createMetrics, type OwnMetrics, type ReloadOutcome } from './observe/metrics.ts';
+import { createMetrics, type OwnMetrics } from './observe/metrics.ts';
 import { issuerStates } from './oidc/issuer-states.ts';
 import { createOperatorSessions } from './operator-sessions.ts';
 import { readCertificate } from './server/certificate.ts';
 import { createListener, type Listener } from './server/listen.ts';
-import { createTakeOver, digestOf } from './take-over.ts';
+import { createTakeOver, digestOf, type TakeOver } from './take-over.ts';
 
 /** The whole gateway: what `flytegate serve` runs. */
 export interface Gateway {
@@ -25,7 +24,9 @@ export interface Gateway {
    * Loads new settings and takes them over as a whole while everything goes on, or stays with the old ones and says why
    * (`config.refused`). One at a time, and not once it stops. Never throws.
    */
-  reload(load: () => Promise<Loaded>): Promise<ReloadOutcome>;
+  reload: TakeOver['reload'];
+  /** The first half of that, for several gateways that take over together or not at all. */
+  prepare: TakeOver['prepare'];
   /**
    * Readiness off; for `server.drainDelay` everything is still taken; then no new connections.
    * What streams runs on until `server.drain` is over; then everything ends.
@@ -93,7 +94,7 @@ export async function createGateway(
       generations.current.warmUp();
       return urls;
     },
-    reload: createTakeOver({ lasting, generations, listener, output, metrics }),
+    ...createTakeOver({ lasting, generations, listener, output, metrics }),
     stop: async () => {
       state = 'draining';
       const { drainMs, drainDelayMs } = generations.current.config.server;

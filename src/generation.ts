@@ -32,6 +32,8 @@ export interface Generation {
   readonly connections: ReadonlySet<UpstreamConnections>;
   /** Fetches what is needed of providers before anybody needs it. Failures are logged where they happen. */
   warmUp(): void;
+  /** In place of all that: ends what was made for settings that are not taken over. */
+  discard(): void;
   /** Waits for what is being said to the provider. Never throws. */
   settled(): Promise<void>;
   /** What the next one may go on with. */
@@ -62,6 +64,7 @@ export function createGeneration(config: Config, lasting: Lasting, before?: Gene
         for (const issuer of issuers) issuer.warmUp();
         serviceToken?.warmUp();
       },
+      discard: () => giveUp(proving, connections, before),
       settled: relyingParty.settled,
       parts: { proving, connections },
     };

@@ -13,7 +13,7 @@ import type { Forward, Forwarded, ForwardPlan } from './forward/forward.ts';
 import { pathFact, personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
-import { longestReturnTo } from './oidc/return-to.ts';
+import { placeOfTarget } from './oidc/return-to.ts';
 import type { FindRoute, Route } from './routing/routes.ts';
 import { parseTarget, type Target } from './routing/target.ts';
 import { type AppOrigins, ownOrigin } from './server/app-origins.ts';
@@ -183,15 +183,14 @@ function lifeOf(needs: HandleNeeds, identity: Identity | undefined): Identity | 
 
 /** Where a person signs in to come back here; a way back that is too long to carry is left out. */
 function signInAt(needs: HandleNeeds, { origin, target, client }: Asked): string {
-  const path = target.path + target.query;
-  if (origin !== undefined) return signInFor('/login', path, origin.length + path.length);
+  if (origin !== undefined) return signInFor('/login', placeOfTarget(target, origin));
   const app = needs.apps.originFor(client.host);
-  const back = app === undefined ? undefined : app + path;
-  return signInFor(`${needs.publicUrl}/login`, back, back?.length);
+  const back = app === undefined ? undefined : placeOfTarget(target, app);
+  return signInFor(`${needs.publicUrl}/login`, back === undefined ? undefined : `${app}${back}`);
 }
 
-function signInFor(login: string, back: string | undefined, length = 0): string {
-  return back === undefined || length > longestReturnTo ? login : `${login}?redirect_url=${encodeURIComponent(back)}`;
+function signInFor(login: string, back: string | undefined): string {
+  return back === undefined ? login : `${login}?redirect_url=${encodeURIComponent(back)}`;
 }
 
 function factsOf(

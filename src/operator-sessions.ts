@@ -36,8 +36,9 @@ export function createOperatorSessions(needs: {
   const inForce = (sessions: readonly ListedSession[]) => sessions.filter((one) => !revocations.isRevoked(one));
   const endEach = async (of: Extract<Revoked, { subject: string }>) => {
     const known = (await store.list?.ofPerson(of)) ?? [];
-    const all = known.map(({ handle }) => namedSignOut({ kind: 'session', handle }, { now: now(), limits }));
-    await Promise.all(all.map((one) => revocations.revoke(one)));
+    const { issuer, subject } = of;
+    const each = known.map(({ handle }) => ({ kind: 'session', handle, issuer, subject }) as const);
+    await Promise.all(each.map((one) => revocations.revoke(namedSignOut(one, { now: now(), limits }))));
   };
   return {
     list: async (listing) => {

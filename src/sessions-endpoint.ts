@@ -18,7 +18,7 @@ import { readSmallBody } from './server/small-body.ts';
 import type { SessionLimits } from './session/limits.ts';
 import type { SessionMarks } from './session/marks.ts';
 import { namedSignOut, personSignOut } from './session/person-sign-out.ts';
-import type { Revocation, Revocations } from './session/revocations.ts';
+import type { Revocation, Revocations, Revoked } from './session/revocations.ts';
 import type { ListedSession, Whereabouts } from './session/session-list.ts';
 import type { SessionStore } from './session/store.ts';
 
@@ -145,7 +145,7 @@ async function end(asked: Asked, { session }: Person, needs: SessionsNeeds): Pro
   const meant = what === 'others' ? others : others.filter(({ handle }) => handle === what);
   const at = needs.now();
   await revokeAll(
-    meant.map(({ handle, endsAt }) => ({ of: { kind: 'session', handle }, at, until: endsAt })),
+    meant.map(({ endsAt, ...one }) => ({ of: sessionOf(one), at, until: endsAt })),
     session,
     needs,
   );
@@ -158,10 +158,14 @@ async function endEverywhere(session: SessionMarks, needs: SessionsNeeds): Promi
   await revokeAll([personSignOut(session, { now, limits })], session, needs);
   // Also one by one, where they are known: a session may have begun by a clock that is further ahead than they should be.
   const known = [session, ...((await sessionsOf(session, needs)) ?? [])];
-  const each = known.map(({ handle }) => namedSignOut({ kind: 'session', handle }, { now, limits }));
+  const each = known.map((one) => namedSignOut(sessionOf(one), { now, limits }));
   await Promise.all(each.map((one) => needs.revocations.revoke(one)));
   const page = signedOutPage();
   return { ...page, fields: [...page.fields, 'Set-Cookie', needs.clearSession] };
+}
+
+function sessionOf({ handle, issuer, subject }: SessionMarks): Extract<Revoked, { kind: 'session' }> {
+  return { kind: 'session', handle, issuer, subject };
 }
 
 async function revokeAll(all: readonly Revocation[], by: SessionMarks, needs: SessionsNeeds): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Config, RedisSettings } from './config/config.ts';
 import type { Clock } from './config/units.ts';
 import { Failure } from './failure.ts';
+import { personDigest } from './observe/facts.ts';
 import type { Log } from './observe/log.ts';
 import type { Metrics } from './observe/metrics.ts';
 import { alone, aloneWithSessions, type Coordination, type SharedCoordination } from './oidc/coordination.ts';
@@ -14,7 +15,7 @@ import { handleOf } from './session/marks.ts';
 import { createMemoryStore } from './session/memory-store.ts';
 import { createRedisRevocations } from './session/redis-revocations.ts';
 import { createRedisStore } from './session/redis-store.ts';
-import { createRevocations, type KnownRevocations, type Revocations } from './session/revocations.ts';
+import { createRevocations, type KnownRevocations, type Revocation, type Revocations } from './session/revocations.ts';
 import type { Seal } from './session/seal.ts';
 import type { Session } from './session/session.ts';
 import type { SessionStore } from './session/store.ts';
@@ -45,14 +46,16 @@ export interface SharedStateNeeds {
   readonly now: Clock;
 }
 
-/** Revocations kept at most: sign-outs within the lifetime of a session. About 200 bytes each. */
+/** Revocations kept at most: sign-outs within the lifetime of a session. About 400 bytes each. */
 const MAX_REVOCATIONS = 500_000;
+/** Of these one person's: a script that signs in and out makes room among its own. */
+const MAX_OF_PERSON = 1000;
 
 /** Sessions, sign-outs and renewals, as the settings have them kept. Nothing is opened yet. */
 export function createSharedState(needs: SharedStateNeeds): SharedState {
   const { config, log, now } = needs;
-  const onEvict = () => log.error('session.revocation_forgotten', { max: MAX_REVOCATIONS });
-  const local = createRevocations({ now, max: MAX_REVOCATIONS, onEvict });
+  const onFull = (instead: Revocation) => noteFull(instead, log);
+  const local = createRevocations({ now, max: MAX_REVOCATIONS, maxOfPerson: MAX_OF_PERSON, onFull });
   const { redis: settings } = config;
   if (!settings) {
     const store = createStore(needs, undefined);
@@ -68,6 +71,16 @@ export function createSharedState(needs: SharedStateNeeds): SharedState {
     };
   }
   return createReplicated(needs, settings, local);
+}
+
+function noteFull({ of, at }: Revocation, log: Log): void {
+  const upTo = new Date(at).toISOString();
+  if (of.kind === 'everybody') log.error('session.sign_outs_full', { max: MAX_REVOCATIONS, refusedUpTo: upTo });
+  else if (of.kind === 'person')
+    log.warn('session.sign_outs_of_person', {
+      ...{ max: MAX_OF_PERSON, refusedUpTo: upTo, issuer: of.issuer },
+      subject: personDigest(of.issuer, of.subject),
+    });
 }
 
 /** The same where there is a Redis: sign-outs are everybody's. */

@@ -20,40 +20,61 @@ export interface TakeOverNeeds {
   readonly metrics: Pick<OwnMetrics, 'reload' | 'settings'>;
 }
 
-/**
- * Takes new settings over as a whole, or says every reason why not and leaves everything as it is. One at a time. Never
- * throws.
- */
-export function createTakeOver(needs: TakeOverNeeds): (load: () => Promise<Loaded>) => Promise<ReloadOutcome> {
+/** Everything made of new settings, while nothing goes by them yet. */
+export type Prepared =
+  /** One of the two ends it, before anything else is prepared. */
+  | { readonly kind: 'ready'; readonly commit: () => void; readonly drop: () => void }
+  | { readonly kind: 'unchanged' }
+  | { readonly kind: 'refused'; readonly reasons: readonly string[] };
+
+/** New settings are taken over as a whole, or refused with every reason and everything stays as it is. One at a time. None throws. */
+export interface TakeOver {
+  /** The first half, where others have to be able to, too. What is refused is logged and counted. */
+  prepare(load: () => Promise<Loaded>): Promise<Prepared>;
+  /** Both halves. */
+  reload(load: () => Promise<Loaded>): Promise<ReloadOutcome>;
+}
+
+export function createTakeOver(needs: TakeOverNeeds): TakeOver {
   const { lasting, generations, metrics } = needs;
-  const refuse = (facts: { reasons: readonly string[] } | { cause: unknown }): ReloadOutcome => {
+  const refuse = (reasons: readonly string[], cause?: unknown): Prepared => {
+    const facts = cause === undefined || cause instanceof Failure ? { reasons } : {};
     const digest = digestOf(generations.current.config);
-    lasting.log.error('config.refused', { ...facts, inForce: digest });
-    return 'refused';
+    lasting.log.error('config.refused', { ...facts, ...(cause !== undefined && { cause }), inForce: digest });
+    metrics.reload('refused');
+    return { kind: 'refused', reasons };
   };
-  const decide = async (loaded: Loaded): Promise<ReloadOutcome> => {
-    if (loaded.kind === 'mistakes') return refuse({ reasons: loaded.mistakes.map(describeMistake) });
+  const decide = async (loaded: Loaded): Promise<Prepared> => {
+    if (loaded.kind === 'mistakes') return refuse(loaded.mistakes.map(describeMistake));
     const { config } = loaded;
     const before = generations.current.config;
-    const digest = digestOf(config);
     if (fingerprint(config) === fingerprint(before)) {
-      lasting.log.info('config.unchanged', { digest });
-      return 'unchanged';
+      lasting.log.info('config.unchanged', { digest: digestOf(config) });
+      metrics.reload('unchanged');
+      return { kind: 'unchanged' };
     }
     const settled = needsRestart(before, config);
-    if (settled.length > 0) return refuse({ reasons: settled.map(describeMistake) });
-    await bringIn(config, needs);
-    lasting.log.info('config.reloaded', { digest, changed: changedSections(before, config) });
-    metrics.settings(digest, lasting.now());
+    if (settled.length > 0) return refuse(settled.map(describeMistake));
+    return make(config, needs);
+  };
+  // What cannot be made of new settings is told; what was made before goes on.
+  const refuseFor = (cause: unknown) =>
+    refuse([cause instanceof Failure ? cause.message : 'they cannot be used'], cause);
+  const prepare: TakeOver['prepare'] = (load) => load().then(decide).catch(refuseFor);
+  const commit = (prepared: Prepared): ReloadOutcome => {
+    if (prepared.kind !== 'ready') return prepared.kind;
+    prepared.commit();
     return 'reloaded';
   };
-  return async (load) => {
-    // What cannot be made of new settings is told; what was made before goes on.
-    const outcome = await load()
-      .then(decide)
-      .catch((cause: unknown) => refuse(cause instanceof Failure ? { reasons: [cause.message], cause } : { cause }));
-    metrics.reload(outcome);
-    return outcome;
+  return {
+    prepare,
+    reload: (load) =>
+      prepare(load)
+        .then(commit)
+        .catch((cause: unknown) => {
+          refuseFor(cause);
+          return 'refused';
+        }),
   };
 }
 
@@ -63,15 +84,23 @@ export function digestOf(config: Config): string {
 }
 
 /** Nothing can fail after the first thing that shows. */
-async function bringIn(config: Config, { lasting, generations, listener, output }: TakeOverNeeds): Promise<void> {
+async function make(config: Config, needs: TakeOverNeeds): Promise<Prepared> {
+  const { lasting, generations, listener, output, metrics } = needs;
   const before = generations.current;
   const { tls, drainMs } = config.server;
   const certificate =
     tls && certificateOf(config) !== certificateOf(before.config) ? await readCertificate(tls) : undefined;
   const next = createGeneration(config, lasting, before);
-  if (certificate) listener.show(certificate);
-  output.setLevel(config.log.level);
-  generations.replace(next, drainMs);
+  const commit = () => {
+    if (certificate) listener.show(certificate);
+    output.setLevel(config.log.level);
+    generations.replace(next, drainMs);
+    const digest = digestOf(config);
+    lasting.log.info('config.reloaded', { digest, changed: changedSections(before.config, config) });
+    metrics.settings(digest, lasting.now());
+    metrics.reload('reloaded');
+  };
+  return { kind: 'ready', commit, drop: next.discard };
 }
 
 /** A port that shows the same certificate again would forget the TLS sessions that its callers could resume. */

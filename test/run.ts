@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, relative, resolve } from 'node:path';
 import { refusalOfNode } from '../src/config/node-version.ts';
+import { boundCommand } from './fakes/bound-child.ts';
 import { findProgram, type ProgramName, programs } from './programs.ts';
 import { provideSdk } from './sdk-environment.ts';
 
@@ -64,10 +65,19 @@ function suitesThatNeed(call: string): string[] {
 function runTests(argv: readonly string[]): void {
   const options = argv.filter((arg) => arg.startsWith('-'));
   const files = argv.filter((arg) => !arg.startsWith('-')).map((file) => relative(root, resolve(file)));
-  const args = ['--import', 'tsx', '--test', `--test-concurrency=${Math.max(2, availableParallelism())}`];
+  const bound = join(import.meta.dirname, 'ends-with-parent.ts');
+  const args = [
+    '--import',
+    'tsx',
+    '--import',
+    bound,
+    '--test',
+    `--test-concurrency=${Math.max(2, availableParallelism())}`,
+  ];
   const limits = ['--test-timeout=120000'];
   const all = files.length > 0 ? files : globSync('test/**/*.test.ts', { cwd: root }).sort();
-  const child = spawn(process.execPath, [...args, ...limits, ...options, ...all], { cwd: root, stdio: 'inherit' });
+  const tests = boundCommand(process.execPath, [...args, ...limits, ...options, ...all]);
+  const child = spawn(...tests, { cwd: root, stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
   child.once('exit', (code) => process.exit(code ?? 1));
 }

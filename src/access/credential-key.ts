@@ -27,9 +27,15 @@ interface Kept {
   readonly key: string;
 }
 
+/** Where a connection bears what its last request brought: a map of connections would be looked up by each request, twice. */
+const LAST = Symbol('last credential');
+
+interface Bearing {
+  [LAST]?: Kept;
+}
+
 /** Hashes a credential once for a connection that goes on using it. Memory: at most 4 KiB for an allowed connection. */
 export function createCredentialKeys(): CredentialKeys {
-  const lastOf = new WeakMap<object, Kept>();
   // A joined string keeps its parts: those that are the same in all keys are kept once. As many as there are rules.
   const starts = new Map<string, Map<string, string>>();
   const startOf = (place: string, rule: string) => {
@@ -40,18 +46,18 @@ export function createCredentialKeys(): CredentialKeys {
     return start;
   };
   return {
-    of: (credential, rule, connection) => {
+    of: (credential, rule, connection: Bearing) => {
       const value = proofOf(credential);
-      const last = lastOf.get(connection);
+      const last = connection[LAST];
       // Not in constant time: whoever could measure it shares the connection, and would have to guess at least eight bytes
       // of a sealed or signed value at once to see a nanosecond's difference. Whatever differs is hashed, and so compared blindly.
       const isLast = last !== undefined && last.value === value && last.place === placeOf(credential);
       return isLast && last.rule === rule ? last.key : startOf(placeOf(credential), rule) + digestOf(value);
     },
-    keep: (key, credential, rule, connection) => {
+    keep: (key, credential, rule, connection: Bearing) => {
       const value = proofOf(credential);
-      if (value.length > LONGEST_KEPT || lastOf.get(connection)?.key === key) return;
-      lastOf.set(connection, { place: placeOf(credential), value: copyOf(value), rule, key });
+      if (value.length > LONGEST_KEPT || connection[LAST]?.key === key) return;
+      connection[LAST] = { place: placeOf(credential), value: copyOf(value), rule, key };
     },
   };
 }

@@ -47,7 +47,7 @@ export interface Config {
       /** HTTP/2 streams that one connection may reset: in the long run, and at once. */
       readonly resetsPerSecond: number;
       readonly resetBurst: number;
-      /** Bytes that may be on their way before anybody reads them: of one HTTP/2 stream, and of all of a caller's connection. */
+      /** Bytes that may wait here before anybody takes them: of one stream, and of all HTTP/2 streams of a caller's connection. */
       readonly streamWindow: number;
       readonly connectionWindow: number;
       /** How often HTTP/2 callers with open streams are asked whether they are there, and how long they may be silent then. */

@@ -71,13 +71,13 @@ export const limits = section('What one caller may take up', {
     unit: 'resets',
   }),
   streamWindow: size({
-    doc: 'bytes of one HTTP/2 stream that may be on their way before anybody reads them, from callers and from upstreams',
+    doc: 'bytes of one stream that may wait here, each way, before the other side takes them: the window of an HTTP/2 stream; of HTTP/1.1 and WebSocket a quarter in each buffer; 256KiB may come on top',
     default: '256KiB',
     min: '64KiB',
     max: '16MiB',
   }),
   connectionWindow: size({
-    doc: 'the same of all streams of one caller’s connection; not under streamWindow',
+    doc: 'the same of all streams of one caller’s HTTP/2 connection; not under streamWindow',
     default: '1MiB',
     min: '64KiB',
     max: '64MiB',

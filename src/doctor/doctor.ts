@@ -11,7 +11,15 @@ import { type CheckName, checks, type Finding, ok, unknown } from './finding.ts'
 import { checkFront } from './front.ts';
 import { checkKeys, type IssuerPlace, meetIssuer } from './issuer.ts';
 import { judgeIntrospection, judgeMetadata, judgeScopes } from './judge-metadata.ts';
-import { judgeAudience, judgeCookies, judgeCredentialHeader, judgeMistakes, judgePublicUrl } from './judge-settings.ts';
+import {
+  judgeAppHosts,
+  judgeAudience,
+  judgeCookies,
+  judgeCredentialHeader,
+  judgeMistakes,
+  judgePublicUrl,
+} from './judge-settings.ts';
+import { checkRedis } from './redis.ts';
 import { checkNativeApp, checkWebApp } from './registration.ts';
 import { checkSecretFiles, judgeSecretFile, look } from './secret-files.ts';
 import { type AppToTry, checkServiceApp } from './service-app.ts';
@@ -49,12 +57,16 @@ export async function examine(loaded: Loaded, needs: { now: Clock; app?: OtherAp
   const parts = await Promise.all([
     Promise.resolve([ok('settings', 'the settings file can be used')]),
     within('secret-files', () => checkSecretFiles(secretPlaces)),
-    Promise.resolve([...judgePublicUrl(config), ...judgeCookies(config), judgeCredentialHeader(config)]),
+    Promise.resolve([
+      ...[...judgePublicUrl(config), ...judgeCookies(config)],
+      ...[judgeAppHosts(config), judgeCredentialHeader(config)],
+    ]),
     within('public-url', () => checkFront({ config, outbound: direct })),
     within('certificate', async () => [await checkCertificate({ config, now: needs.now, timeoutMs })]),
     within('metadata', () => checkIssuers(asking)),
     within('service-app', () => checkApps({ ...asking, direct, ...other })),
     within('upstream', () => checkUpstreams({ config, now: needs.now, timeoutMs })),
+    within('redis', () => checkRedis(config.redis, { timeoutMs })),
   ]);
   await Promise.all([outbound.close(), direct.close()]);
   return inOrder(parts.flat().map(byProof(parts.flat())));

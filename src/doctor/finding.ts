@@ -4,6 +4,7 @@ export const checks = {
   'secret-files': 'each secret file holds one plain secret and is for the gateway alone',
   'public-url': 'browsers find the gateway, and no one else, at server.publicUrl',
   cookies: 'browsers keep the session cookie on every host where people sign in',
+  'app-hosts': 'the session cookie reaches each host that a service has of its own',
   certificate: 'the TLS certificate that browsers see names the host and has not run out',
   metadata: 'the issuer answers as itself and offers what sign-in needs',
   keys: 'the keys that tokens are signed with can be fetched',
@@ -19,6 +20,7 @@ export const checks = {
   'credential-header': 'clients and services send their token in the header that is read here',
   'sdk-discovery': "Flyte's SDK finds out where to sign in, without a credential, by way of whatever stands in front",
   upstream: 'the services behind are reached and speak the protocol that is declared',
+  redis: 'Redis is reached, is the primary, gives the rights that are needed, and makes no room by forgetting',
 } as const;
 
 export type CheckName = keyof typeof checks;

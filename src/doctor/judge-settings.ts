@@ -1,6 +1,7 @@
 import type { Config } from '../config/config.ts';
 import { type Mistake, writePath } from '../config/mistake.ts';
 import { isLoopback } from '../config/urls.ts';
+import { isWithin } from '../server/app-origins.ts';
 import { type CheckName, type Finding, ok, problem, unknown, warning } from './finding.ts';
 
 /** What `check-config` would say, each under the check that it belongs to. */
@@ -57,6 +58,26 @@ function isKept(uri: string, cookie: { insecureCookieHeader: boolean; domain: st
   const { domain } = cookie;
   const isCovered = domain === undefined || hostname === domain || hostname.endsWith(`.${domain}`);
   return isSecureEnough && isCovered;
+}
+
+/**
+ * Whether people who sign in are signed in at the services that have a host of their own: sent back there without the cookie,
+ * they would go round in circles, so they are not sent back at all.
+ */
+export function judgeAppHosts({ auth, routes }: Config): Finding {
+  const { domain } = auth.userAuth.cookieSetting;
+  const ours = new Set(auth.authorizedUris.map((uri) => new URL(uri).hostname));
+  const guarded = routes.filter(({ host, access }) => access === 'authenticated' && host !== undefined);
+  const hosts = [...new Set(guarded.map(({ host = '' }) => host))].filter((host) => !ours.has(host));
+  const lost = hosts.filter((host) => !isWithin(host, domain));
+  if (lost.length > 0)
+    return warning(
+      'app-hosts',
+      `the session cookie does not reach ${list(lost)}: nobody is signed in there by a browser`,
+      `right where only tokens are sent; else set auth.userAuth.cookieSetting.domain to a domain over ${[...ours][0]} and these`,
+    );
+  if (hosts.length > 0) return ok('app-hosts', `the cookie for ${domain} reaches ${list(hosts)}`);
+  return ok('app-hosts', 'none: no service that people sign in for has a host of its own');
 }
 
 /** What the settings say about where browsers come, before anybody asks there. */

@@ -40,8 +40,14 @@ export type Protocol = 'http/1.1' | 'h2';
 /**
  * @param identity what TLS is spoken with; undefined for a cleartext upstream
  * @param lookup   how a host is found that is no address
+ * @param buffer   bytes that a connection keeps of what nobody takes, in each direction; Node's own measure unless said
  */
-export function createDial(upstream: Upstream, identity: SecureContext | undefined, lookup: Lookup): Dial {
+export function createDial(
+  upstream: Upstream,
+  identity: SecureContext | undefined,
+  lookup: Lookup,
+  buffer?: number,
+): Dial {
   const find = asNodeTakesIt(lookup);
   // Of each place the last one: to resume it costs both sides far less than to begin anew.
   const sessions = { 'http/1.1': new WeakMap<Place, Buffer>(), h2: new WeakMap<Place, Buffer>() };
@@ -59,6 +65,7 @@ export function createDial(upstream: Upstream, identity: SecureContext | undefin
       noDelay: true,
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
+      highWaterMark: buffer,
       ...(isIP(host) === 0 && { lookup: find }),
     };
     const options = tls(place);

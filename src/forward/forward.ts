@@ -31,7 +31,7 @@ export interface ForwardNeeds {
   /** Configured credential headers besides `authorization`, lower case. */
   readonly flyteHeaders: readonly string[];
   readonly limits: {
-    /** Bytes of one HTTP/2 stream from an upstream that may be on their way before the caller takes them. */
+    /** Bytes of one stream that may wait here before the other side takes them. */
     readonly streamWindow: number;
     /** Silence after which an upgraded connection ends; 0: never. */
     readonly upgradeIdleMs: Millis;

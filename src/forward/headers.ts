@@ -3,6 +3,7 @@ import type { Exchange } from '../server/exchange.ts';
 import { assertWritableValue } from '../server/writable-field.ts';
 import { createVerdicts, type HeaderRules, type Verdicts } from './field-verdicts.ts';
 import type { ForwardPlan } from './plan.ts';
+import { type RawFields, textOf } from './raw-fields.ts';
 
 /** How the message travels next: the framing fields belong to the hop (RFC 9110 §7.6.1). */
 export type Hop = 'http1' | 'http2' | 'upgrade';
@@ -32,9 +33,9 @@ export interface Headers {
    *
    * @param raw flat names and values, as latin1 strings or as bytes
    */
-  answer(raw: readonly (string | Uint8Array)[], hop: Hop, setCookie?: string): AnswerFields;
+  answer(raw: RawFields, hop: Hop, setCookie?: string): AnswerFields;
   /** Trailers without what no trailer may say: framing, routing, credentials and identities (RFC 9110 §6.5.1). */
-  trailers(raw: readonly (string | Uint8Array)[]): string[];
+  trailers(raw: RawFields): string[];
 }
 
 /** The rules for header fields, both ways. Pure. */
@@ -42,8 +43,8 @@ export function createHeaders(rules: HeaderRules): Headers {
   const verdicts = createVerdicts(rules);
   return {
     request: (exchange, plan, hop, begun = []) => requestFields({ rules, verdicts, exchange, plan, hop }, begun),
-    answer: (raw, hop, setCookie) => answerFields({ rules, verdicts, hop, setCookie }, text(raw)),
-    trailers: (raw) => trailerFields(verdicts, text(raw)),
+    answer: (raw, hop, setCookie) => answerFields({ rules, verdicts, hop, setCookie }, textOf(raw)),
+    trailers: (raw) => trailerFields(verdicts, textOf(raw)),
   };
 }
 
@@ -249,18 +250,4 @@ function namedByConnection(raw: readonly string[], verdicts: Verdicts): Set<stri
     for (const token of value.split(',')) named.add(token.trim());
   }
   return named;
-}
-
-function text(raw: readonly (string | Uint8Array)[]): readonly string[] {
-  if (isText(raw)) return raw;
-  const strings: string[] = [];
-  for (const part of raw) {
-    if (typeof part === 'string') strings.push(part);
-    else strings.push((Buffer.isBuffer(part) ? part : Buffer.from(part)).toString('latin1'));
-  }
-  return strings;
-}
-
-function isText(raw: readonly (string | Uint8Array)[]): raw is readonly string[] {
-  return raw.every((part) => typeof part === 'string');
 }

@@ -67,12 +67,16 @@ export class Http1Connections {
     // A request that fails at once comes by here again: the loop below goes on with the next, not one inside the other.
     if (this.#queue.size === 0 || this.#isAdmitting) return;
     this.#isAdmitting = true;
-    for (const sender of this.#queue) {
-      if (this.#inUse >= this.#max) break;
-      this.#queue.delete(sender);
-      this.#admit(sender);
+    try {
+      for (const sender of this.#queue) {
+        if (this.#inUse >= this.#max) break;
+        this.#queue.delete(sender);
+        this.#admit(sender);
+      }
+    } finally {
+      // Whatever one of them throws, the next to leave goes on.
+      this.#isAdmitting = false;
     }
-    this.#isAdmitting = false;
   }
 
   close(): void {

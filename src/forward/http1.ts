@@ -5,8 +5,10 @@ import type { Address } from './address.ts';
 import { type Cut, type Over, overBefore } from './cut.ts';
 import { type Downstream, isFinalStatus, MAX_INTERIM } from './downstream.ts';
 import type { Headers } from './headers.ts';
+import type { Http1Client } from './http1-clients.ts';
 import type { Http1Connections, Sender } from './http1-connections.ts';
 import type { Forwarded, ForwardPlan } from './plan.ts';
+import type { RawFields } from './raw-fields.ts';
 import type { Ending, Held, UnderWay } from './under-way.ts';
 import { Upload } from './upload.ts';
 import type { Measure } from './upstream.ts';
@@ -52,6 +54,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #options: Dispatcher.DispatchOptions & { servername: string };
   /** Where it was sent, while it has a place there. */
   #address: Address | undefined;
+  /** Of that address. */
+  #client: Http1Client | undefined;
   avoid: Address | undefined;
   #controller: Controller | undefined;
   /** While it waits for a connection. */
@@ -60,12 +64,18 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #status = 0;
   /** The upstream began to answer: from then on nothing may be sent again. */
   #isHeard = false;
+  /** Nothing of it is left on its connection: the answer came to its end, or nothing was sent. */
+  #isReusable = false;
   #interim = 0;
   #isRetried = false;
   /** Told to end: what the upstream still says is of no interest. */
   #isCut = false;
   #held: Held | undefined;
   #isOver = false;
+  /** undici has it and has not begun: it cannot be taken back, and its place is taken until undici is done with it. */
+  #isHandedIn = false;
+  /** It was abandoned meanwhile. */
+  #isGhost = false;
 
   constructor(
     passage: Passage,
@@ -111,6 +121,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   }
 
   onRequestStart(controller: Controller): void {
+    this.#isReusable = this.#isOver;
+    this.#handedBack();
     this.#leave();
     // Thrown before a byte is written: the connection stays good for somebody else.
     if (this.#isOver) throw new UpstreamError('upstream_unreachable', 'given up before a connection was ready');
@@ -148,6 +160,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   onResponseEnd(controller: Controller): void {
     this.#controller = undefined;
+    this.#isReusable = true;
     if (this.#isOver || this.#isCut) return;
     const trailers = rawFields(controller.rawTrailers);
     this.#passage.downstream.end(trailers.length === 0 ? [] : this.#headers.trailers(trailers));
@@ -156,6 +169,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   onResponseError(_controller: Controller | undefined, error: Error): void {
     const wasConnected = this.#controller !== undefined;
     this.#controller = undefined;
+    this.#handedBack();
     if (this.#isOver || this.#isCut) return;
     if (this.#status !== 0) this.#breakOff(error);
     else if (isOurMistake(error)) this.#finish(Promise.reject(error));
@@ -165,7 +179,9 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   sendTo(address: Address): void {
     this.#address = address;
-    address.dispatch(this.#options, this);
+    this.#isHandedIn = true;
+    this.#client = address.http1.take();
+    this.#client.client.dispatch(this.#options, this);
   }
 
   #breakOff(cause: Error): void {
@@ -222,9 +238,20 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
 
   #leaveAddress(): void {
     const address = this.#address;
-    if (address === undefined) return;
+    const client = this.#client;
+    if (address === undefined || client === undefined || this.#isHandedIn) return;
     this.#address = undefined;
+    this.#client = undefined;
+    if (this.#isReusable) address.http1.giveBack(client);
+    else address.http1.drop(client);
     this.#connections.done(address);
+  }
+
+  #handedBack(): void {
+    this.#isHandedIn = false;
+    if (!this.#isOver) return;
+    this.#leaveAddress();
+    if (this.#isGhost) this.#resolve({ kind: 'abandoned' });
   }
 
   #fail(cause: Error, wasConnected = false): void {
@@ -235,6 +262,8 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
   #callerClosed(complete: boolean): void {
     if (this.#isOver) return;
     const { downstream } = this.#passage;
+    // Callers who come and go while nobody answers must not have more handed in than there are places, nor strangers their share.
+    this.#isGhost = this.#isHandedIn;
     if (this.#status === 0) this.#finish({ kind: 'abandoned' });
     else this.#finish({ kind: 'answered', status: this.#status, bytes: downstream.bytes, complete });
     this.#controller?.abort(new Error('the caller went away'));
@@ -248,7 +277,7 @@ class Http1Transfer implements Dispatcher.DispatchHandler, Waiter, Sender, Endin
     this.#leaveAddress();
     const { body } = this.#options;
     if (body instanceof Upload) body.destroy();
-    this.#resolve(forwarded);
+    if (!this.#isGhost) this.#resolve(forwarded);
   }
 }
 
@@ -258,6 +287,6 @@ function asSent(reason: string): string {
   return /^[\x00-\x7f]*$/.test(reason) ? reason : Buffer.from(reason, 'utf8').toString('latin1');
 }
 
-function rawFields(raw: Controller['rawHeaders']): readonly (string | Uint8Array)[] {
+function rawFields(raw: Controller['rawHeaders']): RawFields {
   return Array.isArray(raw) ? raw : [];
 }

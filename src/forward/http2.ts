@@ -1,5 +1,6 @@
 import { type ClientHttp2Stream, constants, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2';
 import type { Contain } from '../server/contain.ts';
+import { letGo } from '../server/http2-unread.ts';
 import type { Waiter, Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import { type Over, overBefore } from './cut.ts';
@@ -9,7 +10,7 @@ import { type Headers, hostFor } from './headers.ts';
 import type { Passage } from './http1.ts';
 import { mayTryAgain } from './http2-second-try.ts';
 import type { Session } from './http2-sessions.ts';
-import { watchTruncation } from './http2-truncation.ts';
+import { isTruncated, watchTruncation } from './http2-truncation.ts';
 import { createUploadListeners, Http2Upload, type UploadListeners, type UploadOwner } from './http2-upload.ts';
 import type { Forwarded } from './plan.ts';
 import type { Ending, Held } from './under-way.ts';
@@ -68,7 +69,6 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
   #isRetried = false;
   /** The upstream's part ended regularly, or is of no interest any more. */
   #isEnded = false;
-  #isTruncated = false;
   /** Nothing but trailers ends the answer: one of gRPC, without them, was cut short. */
   #endsByTrailers = false;
   #hasTrailers = false;
@@ -140,13 +140,8 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
     this.#up = up;
     this.#session = session;
     up[TRANSFER] = this;
-    // Trailers are the end of a gRPC answer; of any other the end has to be looked at more closely, which costs as much as
-    // the header rules.
-    if (!isGrpcCall(this.#passage.exchange.wire)) {
-      watchTruncation(up, () => {
-        this.#isTruncated = true;
-      });
-    }
+    // Also of a gRPC call: a proxy on the way may answer it with a page, which has no trailers to end by.
+    watchTruncation(up);
     this.#needs.listeners.listen(up);
     if (upload === undefined) {
       this.sent();
@@ -282,7 +277,8 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
   }
 
   #ended(): void {
-    const isShort = this.#isTruncated || (this.#endsByTrailers && !this.#hasTrailers);
+    const up = this.#up;
+    const isShort = (up !== undefined && isTruncated(up)) || (this.#endsByTrailers && !this.#hasTrailers);
     if (isShort || this.#isCut || this.#status === 0) return; // 'close' follows and says how
     this.#isEnded = true;
     this.#passage.downstream.end(this.#trailers);
@@ -319,7 +315,6 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
     // To wait as long once more, where nobody answered, would help no one.
     if (wasLate(cause) && !this.#needs.connections.hasOther(address)) return false;
     this.#isRetried = true;
-    this.#isTruncated = false;
     this.#error = undefined;
     return true;
   }
@@ -335,7 +330,7 @@ class Http2Transfer implements Waiter, UploadOwner, Ending {
     const { downstream } = this.#passage;
     if (this.#status === 0) this.#finish({ kind: 'abandoned' });
     else this.#finish({ kind: 'answered', status: this.#status, bytes: downstream.bytes, complete });
-    this.#up?.close(complete ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
+    if (this.#up) letGo(this.#up, complete ? constants.NGHTTP2_NO_ERROR : constants.NGHTTP2_CANCEL);
   }
 
   #finish(forwarded: Forwarded): void {

@@ -49,11 +49,16 @@ export function forwardUpgrade(
   passage: { exchange: Exchange; wire: UpgradeWire; plan: ForwardPlan },
   needs: Needs,
 ): Promise<Forwarded> {
-  const { promise, resolve } = Promise.withResolvers<Forwarded>();
+  const { promise, resolve, reject } = Promise.withResolvers<Forwarded>();
   const handshake = new Handshake(passage, needs, resolve);
   const { life } = passage.plan;
   const held = life && needs.underWay.begin(handshake, life);
-  handshake.begin();
+  try {
+    handshake.begin();
+  } catch (cause) {
+    // A mistake of ours: places are given back when the promise settles, and thrown past it they would be lost.
+    reject(cause);
+  }
   return held ? promise.finally(() => held.leave(handshake)) : promise;
 }
 

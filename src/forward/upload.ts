@@ -27,7 +27,7 @@ export class Upload extends Readable {
 
   /** @param maxBytes a body that is longer is given up with `body_too_large` */
   constructor(source: Readable, maxBytes = Number.POSITIVE_INFINITY) {
-    super();
+    super({ highWaterMark: source.readableHighWaterMark });
     this.#source = source;
     this.#maxBytes = maxBytes;
     // First, because a caller's reset shows itself as an end, too.

@@ -3,6 +3,7 @@ import type { Upstream } from '../config/config.ts';
 import type { Millis } from '../config/units.ts';
 import type { Log } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import { streamBuffer } from '../server/stream-buffer.ts';
 import { createWaiting, type Waiting } from '../server/waiting.ts';
 import type { Address } from './address.ts';
 import { Addresses } from './addresses.ts';
@@ -68,7 +69,7 @@ export interface UpstreamConnections {
 export interface UpstreamNeeds {
   readonly metrics: Metrics;
   readonly log: Log;
-  /** Bytes of one HTTP/2 stream that may be on their way to us unread. */
+  /** Bytes of one stream that may wait here until the other side takes them. */
   readonly streamWindow: number;
   /** Milliseconds of a clock that never steps back. */
   readonly now: () => Millis;
@@ -82,7 +83,7 @@ export interface UpstreamNeeds {
 export function createUpstream(upstream: Upstream, needs: UpstreamNeeds): UpstreamConnections {
   const { lookup = systemLookup, pauses = PAUSES } = needs;
   const { maxConnections } = upstream;
-  const dial = createDial(upstream, createTlsIdentity(upstream), lookup);
+  const dial = createDial(upstream, createTlsIdentity(upstream), lookup, streamBuffer(needs.streamWindow));
   const places = createShare(() => maxConnections);
   const addresses = new Addresses({ ...needs, upstream, dial, places, lookup, pauses });
   const over = new AbortController();

@@ -7,7 +7,10 @@ export interface LinesOut {
   write(line: string): void;
   /** Sends out what waits once the work at hand is done, without waiting for it to arrive. */
   hurry(): void;
-  /** Writes what waits before it returns: for the end of a process only, since a slow reader would hold up everything. */
+  /**
+   * Writes what waits before it returns: for the end of a process only, since a slow reader holds up everything meanwhile. One
+   * that takes nothing for two seconds, or not all in five, is given up.
+   */
   flushSync(): void;
 }
 
@@ -18,6 +21,10 @@ const maxWaiting = 16 * 1024 * 1024;
 const waitMs: Millis = 1000;
 /** Until a reader that had no room is tried again. */
 const retryMs: Millis = 50;
+/** The same at the end of the process, which waits for it; how long without a byte taken, and in all. */
+const lastRetryMs: Millis = 5;
+const lastPatienceMs: Millis = 2000;
+const longestFlushMs: Millis = 5000;
 
 /** What the system writes to a pipe without another process's bytes in between (PIPE_BUF, POSIX's `write`; Linux's number). */
 const pipeBytes = 4096;
@@ -73,11 +80,12 @@ class Gathered implements LinesOut {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     try {
+      const latest = performance.now() + longestFlushMs;
       while (this.#waiting !== '')
-        for (let rest = this.#take(); rest.length > 0; ) rest = rest.subarray(writeSync(this.#fd, rest));
+        for (let rest = this.#take(); rest.length > 0; ) rest = rest.subarray(writeNow(this.#fd, rest, latest));
     } catch {
       // Nobody reads, or not fast enough: the process ends, and there is no other place to say so.
-      this.#isGone = true;
+      this.#leave();
     }
   }
 
@@ -140,6 +148,23 @@ class Gathered implements LinesOut {
     this.#waiting = '';
   }
 }
+
+/** @returns how many bytes the reader took @throws what the system says, when it took none in time */
+function writeNow(fd: number, bytes: Uint8Array, latest: Millis): number {
+  const until = Math.min(latest, performance.now() + lastPatienceMs);
+  for (;;) {
+    try {
+      return writeSync(fd, bytes);
+    } catch (error) {
+      const isFull = error instanceof Error && 'code' in error && error.code === 'EAGAIN';
+      if (!isFull || performance.now() > until) throw error;
+      // Nothing else is left to be done in this process but this.
+      Atomics.wait(sleeping, 0, 0, lastRetryMs);
+    }
+  }
+}
+
+const sleeping = new Int32Array(new SharedArrayBuffer(4));
 
 /** Where to cut, so that whole lines go as few bytes as stay together. A longer line goes alone. */
 function endOfPart(waiting: string): number {

@@ -1,7 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import type { Millis } from '../config/units.ts';
 import type { Figures } from './figures.ts';
+import { createUpstreamTimes } from './upstream-times.ts';
 
 /** How a request of the public port ended. */
 export type RequestOutcome =
@@ -132,13 +133,6 @@ export function createMetrics(): OwnMetrics {
     'Opaque tokens that were not at hand, by what their issuer said',
     'outcome',
   );
-  const upstreams = new Histogram({
-    name: 'flytegate_upstream_seconds',
-    help: 'Time from sending a request to the head of the answer',
-    labelNames: ['upstream', 'outcome'],
-    buckets: [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60],
-    registers: [registry],
-  });
   const redisFailures = createTally(
     registry,
     'flytegate_redis_failures_total',
@@ -157,7 +151,7 @@ export function createMetrics(): OwnMetrics {
     renewal: renewals,
     apiKey: apiKeys,
     introspection: introspections,
-    upstream: (upstream, outcome, tookMs) => upstreams.observe({ upstream, outcome }, tookMs / 1000),
+    upstream: createUpstreamTimes(registry),
     redisFailure: redisFailures,
     watchRedis: (read) => watchRedis(registry, read),
     watchUpstream,

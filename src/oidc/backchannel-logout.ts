@@ -115,7 +115,8 @@ function revocationsOf({ sub, sid, issuedAt }: LogoutToken, needs: BackchannelLo
   const kind = sid === undefined ? 'person' : 'person-without-sid';
   const ofPerson = sub === undefined ? [] : [personSignOut({ issuer, subject: sub }, { now: at, limits, kind })];
   if (sid === undefined) return ofPerson;
-  return [namedSignOut({ kind: 'provider-session', issuer, sid }, { now: needs.now(), limits }), ...ofPerson];
+  const of = { kind: 'provider-session', issuer, sid, ...(sub !== undefined && { subject: sub }) } as const;
+  return [namedSignOut(of, { now: needs.now(), limits }), ...ofPerson];
 }
 
 function factsOf({ sub, sid }: LogoutToken, issuer: string) {

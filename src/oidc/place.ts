@@ -1,6 +1,6 @@
 import type { OidcRequest } from './outcome.ts';
 import { readParameter } from './query.ts';
-import { type ReturnTo, returnTo } from './return-to.ts';
+import { placeToldOf, type ReturnTo, returnTo } from './return-to.ts';
 
 /** Where a request asks its browser to be sent in the end. */
 export type Place = ReturnTo | { readonly kind: 'unasked' };
@@ -37,8 +37,9 @@ export function createPlaces(needs: {
     asked: (request) => {
       const parameter = readParameter(new URLSearchParams(request.query), 'redirect_url');
       if (parameter.kind === 'repeated') return { kind: 'refused' };
-      const value = parameter.kind === 'single' ? parameter.value : request.proxiedReturnTo || undefined;
-      return value === undefined ? { kind: 'unasked' } : judge(value, request.origin);
+      if (parameter.kind === 'single') return judge(parameter.value, request.origin);
+      const { proxiedReturnTo: told, origin } = request;
+      return told ? judge(placeToldOf(told, origin), origin) : { kind: 'unasked' };
     },
     afterSignIn: (place, origin) => {
       const judged = judge(place, origin);

@@ -191,7 +191,7 @@ function codeOf({ message }: ErrorReply): string {
   return /^[A-Z]{2,32}\b/.exec(message)?.[0] ?? 'ERR';
 }
 
-/** Words of Redis itself by their code; a password could stand in the rest. */
-function reasonOf(cause: unknown): unknown {
+/** Words of Redis itself by their code; a password could stand in the rest. Other errors as they are. */
+export function reasonOf(cause: unknown): unknown {
   return cause instanceof ErrorReply ? codeOf(cause) : cause;
 }

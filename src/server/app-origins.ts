@@ -58,7 +58,8 @@ function originAt(protocol: string, host: string): string | undefined {
 
 const firstLabel = /^[a-z\d](?:[a-z\d-]*[a-z\d])?(?=\.)/;
 
-function isWithin(host: string | undefined, domain: string | undefined): boolean {
+/** Whether a cookie of this domain goes to a host that a route names, with a wildcard to every one. */
+export function isWithin(host: string | undefined, domain: string | undefined): boolean {
   if (host === undefined || domain === undefined) return false;
   const name = host.replace(/^\*\./, '');
   return name === domain || name.endsWith(`.${domain}`);

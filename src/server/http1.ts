@@ -11,7 +11,7 @@ import { UpgradeExchange } from './exchange-upgrade.ts';
 import { type Fault, hasBody, readFraming } from './framing.ts';
 import { answerBrokenRequest } from './http1-broken.ts';
 import { createPending, type Pending } from './http1-pending.ts';
-import { isClosing } from './linger.ts';
+import { ignoreLate, isClosing } from './linger.ts';
 
 export interface ProtocolNeeds {
   readonly limits: Config['server']['limits'];
@@ -36,7 +36,7 @@ export interface Protocol {
 export function createHttp1(needs: ProtocolNeeds): Protocol & { retire(): void } {
   const server = createNodeServer(needs);
   const contain = createContain(needs.log);
-  const pending = createPending(server, { contain, bodyIdleMs: needs.limits.bodyIdleMs });
+  const pending = createPending(server, { contain, ...needs.limits });
   const serving = { ...needs, pending, reading: new WeakMap<Socket, IncomingMessage>() };
 
   const onResponseError = createOnResponseError(needs.log);
@@ -63,10 +63,16 @@ export function createHttp1(needs: ProtocolNeeds): Protocol & { retire(): void }
   // Node counts down its time limits only in a server that listens. This one is given its connections.
   server.emit('listening');
   return {
-    accept: (socket) => server.emit('connection', socket),
+    accept: (socket) => {
+      server.emit('connection', socket);
+      pending.watch(socket);
+    },
     retire: pending.retire,
     drain: pending.drain,
-    close: () => server.close(),
+    close: () => {
+      server.close();
+      pending.close();
+    },
   };
 }
 
@@ -78,8 +84,7 @@ interface Serving extends ProtocolNeeds {
 
 function serve(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
   const { entrance, limits, pending, reading } = serving;
-  // Sent after a request that ended the connection.
-  if (isClosing(request.socket) || request.socket.destroyed) return;
+  if (isTooLate(request.socket)) return;
   const framing = readFraming(request.rawHeaders);
   if (hasBody(framing)) reading.set(request.socket, request);
   const exchange = new Http1Exchange({ request, response }, framing, serving);
@@ -99,17 +104,23 @@ function serve(serving: Serving, request: IncomingMessage, response: ServerRespo
 }
 
 function refuseExpectation(serving: Serving, request: IncomingMessage, response: ServerResponse): void {
-  if (isClosing(request.socket) || request.socket.destroyed) return;
+  if (isTooLate(request.socket)) return;
   const exchange = new Http1Exchange({ request, response }, readFraming(request.rawHeaders), serving);
   exchange.closeAfterReply();
   serving.entrance.refuse(exchange, { status: 417, code: 'request_malformed' });
+}
+
+/** Sent after a request that ended the connection. */
+function isTooLate(socket: Socket): boolean {
+  if (!socket.destroyed && isClosing(socket)) ignoreLate(socket);
+  return socket.destroyed || isClosing(socket);
 }
 
 function takeOver(serving: Serving, request: IncomingMessage, head: Buffer): void {
   const { entrance, limits, pending } = serving;
   const { socket } = request;
   if (socket.destroyed) return;
-  socket.setTimeout(0);
+  pending.leave(socket);
   // An answer to an earlier request is still on its way: the new protocol's bytes would end up inside it.
   if (pending.has(socket) || isClosing(socket)) {
     socket.destroy();
@@ -143,13 +154,15 @@ function createNodeServer({ limits }: ProtocolNeeds): Server {
     headersTimeout: limits.headersMs,
     // A whole request has no limit, uploads take what they take; a body that stands still has one (http1-pending).
     requestTimeout: 0,
-    keepAliveTimeout: limits.idleMs,
-    keepAliveTimeoutBuffer: 0,
+    // Nor has an idle connection: http1-pending looks after both.
+    keepAliveTimeout: 0,
     connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersMs / 2)),
     insecureHTTPParser: false,
     // Counted by ourselves, with those that Node takes for one.
     requireHostHeader: false,
     shouldUpgradeCallback: isWebSocketHandshake,
+    // A request that announces no body is not made a stream that would end a moment later.
+    optimizeEmptyRequests: true,
   });
   // No limit, so that every field is listed and counted by ourselves: those that Node does not list would still decide
   // where the message ends.

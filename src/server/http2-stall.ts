@@ -2,6 +2,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Millis } from '../config/units.ts';
 import { callerOf } from './caller.ts';
 import type { Http2Exchange } from './exchange-http2.ts';
+import { dropUnread } from './http2-unread.ts';
 import { onSilence } from './on-silence.ts';
 import { createWaiting } from './waiting.ts';
 import { bytesTaken } from './written.ts';
@@ -42,6 +43,8 @@ export function createStallWatch(idleMs: Millis): StallWatch {
  */
 export function resetWhenStalled(exchange: Http2Exchange, idleMs: Millis): void {
   const { stream } = exchange.wire;
+  // It is over for its caller, and no event will tell of that again.
+  if (stream.closed) return;
   const mayPause = streaming.has(callerOf(exchange));
   onSilence(stream, idleMs, () => {
     // Asked of nghttp2: an end that nobody reads, for the request has no body, is never told.
@@ -56,6 +59,7 @@ export function resetWhenStalled(exchange: Http2Exchange, idleMs: Millis): void 
 function resetWhenNothingIsTaken(stream: ServerHttp2Stream, idleMs: Millis): void {
   let before: number | undefined;
   const look = () => {
+    dropUnread(stream);
     const taken = stream.writableLength > 0 ? bytesTaken(stream) : undefined;
     if (taken !== undefined && taken === before) stream.close(constants.NGHTTP2_CANCEL);
     before = taken;

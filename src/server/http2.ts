@@ -13,6 +13,7 @@ import type { Fault } from './framing.ts';
 import type { Protocol, ProtocolNeeds } from './http1.ts';
 import { watchPeer } from './http2-ping.ts';
 import { createStallWatch, resetWhenStalled, type StallWatch } from './http2-stall.ts';
+import { dropUnread } from './http2-unread.ts';
 import { onSilence } from './on-silence.ts';
 import { keepRequestTrailers } from './request-trailers.ts';
 
@@ -122,7 +123,8 @@ function serve(needs: Serving, connection: Connection, { stream, headers, raw }:
       connection.unfinished -= 1;
       endWatch();
       // A reply of our own may still wait for room.
-      if (!stream.destroyed) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
+      if (stream.closed) dropUnread(stream);
+      else resetWhenStalled(exchange, needs.limits.bodyIdleMs);
     });
   } else if (!stream.writableEnded) resetWhenStalled(exchange, needs.limits.bodyIdleMs);
   else watchUnread(exchange, stalls);

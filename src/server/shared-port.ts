@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts';
 import { createContain } from './contain.ts';
 import { readFirstBytes } from './first-bytes.ts';
 import { createPerAddress } from './per-address.ts';
+import { streamBuffer } from './stream-buffer.ts';
 
 /** PEM. */
 export interface Certificate {
@@ -102,7 +103,9 @@ function transportOf({ tcpKeepAliveMs }: PortNeeds['limits']) {
 
 function createPlainPort(needs: PortNeeds): Server {
   const take = createTake(needs);
-  return createServer(transportOf(needs.limits), (socket) => {
+  // Of HTTP/1.1 and what it is upgraded to. Node lets nobody say the same for TLS: there it stays at 64 KiB.
+  const options = { ...transportOf(needs.limits), highWaterMark: streamBuffer(needs.limits.streamWindow) };
+  return createServer(options, (socket) => {
     readFirstBytes(socket, needs.limits, (isHttp2) => take(socket, isHttp2));
   });
 }

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Millis } from '../config/units.ts';
+import { letGo } from './http2-unread.ts';
 
 /** Between two looks at whether the end of the answer is out: at first, and at most. */
 const FIRST_LOOK_MS: Millis = 5;
@@ -15,9 +16,9 @@ const LONGEST_MS: Millis = 1000;
 export function stopUpload(stream: ServerHttp2Stream): void {
   let delay = FIRST_LOOK_MS;
   const look = () => {
-    if (stream.destroyed || stream.closed || stream.readableEnded) return;
-    if (stream.state.localClose === 1) {
-      stream.close(constants.NGHTTP2_NO_ERROR);
+    if (stream.destroyed || stream.readableEnded) return;
+    if (stream.closed || stream.state.localClose === 1) {
+      letGo(stream, constants.NGHTTP2_NO_ERROR);
       return;
     }
     setTimeout(look, delay).unref();

@@ -8,10 +8,11 @@ export interface Waiter {
 
 /** Those who wait for one kind of thing: bounded in number and in time. */
 export interface Waiting {
-  /** @returns a ticket to leave with, or undefined when too many wait already: this one must fail at once */
+  /** @returns a ticket to leave with, or undefined when too many wait already, or it was closed: this one must fail at once */
   enter(waiter: Waiter): number | undefined;
   /** Does nothing when the waiter left before. */
   leave(ticket: number, waiter: Waiter): void;
+  /** Forgets all who wait: whoever closes it ends what they wait for. Nobody enters any more. */
   close(): void;
 }
 
@@ -27,6 +28,7 @@ export function createWaiting(needs: { max: number; patienceMs: Millis; now: () 
   const since: Millis[] = [];
   const free: number[] = [];
   let timer: NodeJS.Timeout | undefined;
+  let isClosed = false;
 
   const leave = (ticket: number, waiter: Waiter) => {
     if (places[ticket] !== waiter) return;
@@ -50,6 +52,8 @@ export function createWaiting(needs: { max: number; patienceMs: Millis; now: () 
 
   return {
     enter: (waiter) => {
+      // Nobody would look after it: it would wait for ever.
+      if (isClosed) return undefined;
       const ticket = free.pop() ?? places.length;
       if (ticket >= needs.max) return undefined;
       places[ticket] = waiter;
@@ -59,6 +63,7 @@ export function createWaiting(needs: { max: number; patienceMs: Millis; now: () 
     },
     leave,
     close: () => {
+      isClosed = true;
       clearTimeout(timer);
       places.fill(undefined);
     },

@@ -1,6 +1,6 @@
 import type { Clock } from '../config/units.ts';
 import type { SessionLimits } from './limits.ts';
-import { handleOf } from './marks.ts';
+import { marksOf } from './marks.ts';
 import type { Revocations } from './revocations.ts';
 import type { Session } from './session.ts';
 import type { SessionStore } from './store.ts';
@@ -20,7 +20,8 @@ export async function endSession(
     readonly now: Clock;
   },
 ): Promise<void> {
-  const of = { kind: 'session', handle: handleOf(session.id) } as const;
+  const { handle, issuer, subject } = marksOf(session);
+  const of = { kind: 'session', handle, issuer, subject } as const;
   await needs.revocations.revoke({ of, at: needs.now(), until: session.startedAt + needs.limits.absoluteMs });
   await needs.store.end(session.id);
 }

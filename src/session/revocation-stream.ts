@@ -49,7 +49,7 @@ const PAGE = 1000;
 const BATCH = 200;
 /** Ids of entries are made by Redis's clock: as far as that may be from ours. */
 const SLACK_MS: Millis = 3_600_000;
-/** All who have followed it before are back by then: the longest pause between two attempts to connect is two seconds. */
+/** All who have followed it before are back by then. */
 const YOUNG_MS: Millis = 3000;
 const BEGINNING = '0-0';
 
@@ -139,10 +139,11 @@ async function openOne(sealed: string, seal: Seal): Promise<Revocation | undefin
 const text = z.string().min(1);
 const shape = z.object({
   of: z.discriminatedUnion('kind', [
-    z.object({ kind: z.literal('session'), handle: text }),
-    z.object({ kind: z.literal('provider-session'), issuer: text, sid: text }),
+    z.object({ kind: z.literal('session'), handle: text, issuer: text.optional(), subject: text.optional() }),
+    z.object({ kind: z.literal('provider-session'), issuer: text, sid: text, subject: text.optional() }),
     z.object({ kind: z.literal('person'), issuer: text, subject: text }),
     z.object({ kind: z.literal('person-without-sid'), issuer: text, subject: text }),
+    z.object({ kind: z.literal('everybody') }),
   ]),
   at: z.number(),
   until: z.number(),

@@ -1,24 +1,10 @@
 import type { Clock, Millis } from '../config/units.ts';
 import type { Failure } from '../failure.ts';
 import type { SessionMarks } from './marks.ts';
+import { keyOf, personOf, type Revocation, speaksOf, wholeOf } from './revocation.ts';
+import { createRevocationList, type RevocationList } from './revocation-list.ts';
 
-/** Which sessions a sign-out ends. */
-export type Revoked =
-  | { readonly kind: 'session'; readonly handle: string }
-  /** Those that came of one session at the provider. */
-  | { readonly kind: 'provider-session'; readonly issuer: string; readonly sid: string }
-  | { readonly kind: 'person'; readonly issuer: string; readonly subject: string }
-  /** Those of a person's of which nobody knows to which session at the provider they belong. */
-  | { readonly kind: 'person-without-sid'; readonly issuer: string; readonly subject: string };
-
-/** A sign-out before the session's time. */
-export interface Revocation {
-  readonly of: Revoked;
-  /** Sessions that begin later are others; only a person begins several. */
-  readonly at: Millis;
-  /** When the last session that it speaks of would have ended anyway. */
-  readonly until: Millis;
-}
+export { type Revocation, type Revoked, speaksOf } from './revocation.ts';
 
 /** Asked before any cached decision is believed. */
 export interface Revocations {
@@ -49,38 +35,52 @@ export interface KnownRevocations extends Revocations {
   known(): Iterable<Revocation>;
 }
 
+export interface RevocationNeeds {
+  readonly now: Clock;
+  /** How many of each kind. */
+  readonly max: number;
+  /** How many of each kind one person has. */
+  readonly maxOfPerson: number;
+  /** Told that older sessions of a person, or of everybody, are refused in place of those whose sign-outs made room. */
+  readonly onFull: (instead: Revocation) => void;
+}
+
 /**
- * Keeps revocations in this process's memory, each until its sessions would have ended anyway.
- *
- * @param needs.max     how many of each kind at most; beyond it the oldest makes room
- * @param needs.onEvict told of a revocation that had to make room before its time: its sessions are believed again
+ * Keeps revocations in this process's memory, each until its sessions would have ended anyway. Bounded, and none is forgotten
+ * for it: where the oldest make room, one that reaches further stands for them all. Who signs out too often is refused their own
+ * older sessions; only where too many people have signed out is everybody refused theirs, from before the oldest sign-out
+ * that is still known one by one.
  */
-export function createRevocations(needs: {
-  now: Clock;
-  max: number;
-  onEvict: (revocation: Revocation) => void;
-}): KnownRevocations {
+export function createRevocations(needs: RevocationNeeds): KnownRevocations {
+  const { now } = needs;
+  const create = () => createRevocationList({ now });
   const lists = {
-    session: createList(needs),
-    'provider-session': createList(needs),
-    person: createList(needs),
-    'person-without-sid': createList(needs),
+    session: create(),
+    'provider-session': create(),
+    person: create(),
+    'person-without-sid': create(),
+    everybody: create(),
   };
   const listeners = new Set<(revocation: Revocation) => void>();
+  const keep = (revocation: Revocation): void => {
+    const list = lists[revocation.of.kind];
+    if (!list.add(keyOf(revocation.of), revocation)) return;
+    for (const listener of listeners) listener(revocation);
+    const instead = makeRoom(list, revocation.of, needs);
+    if (instead === undefined) return;
+    needs.onFull(instead);
+    keep(instead);
+  };
   return {
-    revoke: async (revocation) => {
-      if (!lists[revocation.of.kind].add(keyOf(revocation.of), revocation)) return;
-      for (const listener of listeners) listener(revocation);
-    },
+    revoke: async (revocation) => keep(revocation),
     isRevoked: (session) =>
-      lists.session.has(session.handle) ||
-      (!lists['provider-session'].isEmpty() && isSignedOutThere(session, lists['provider-session'])) ||
-      (!lists.person.isEmpty() && isPersonSignedOut(session, lists.person, 'person')) ||
-      (!lists['person-without-sid'].isEmpty() &&
-        isPersonSignedOut(session, lists['person-without-sid'], 'person-without-sid')),
+      lists.session.get(session.handle) !== undefined ||
+      (lists['provider-session'].size > 0 && isSignedOutThere(session, lists['provider-session'])) ||
+      OF_PERSONS.some((kind) => lists[kind].size > 0 && isPersonSignedOut(session, lists[kind], kind)) ||
+      (lists.everybody.size > 0 && isEverybodySignedOut(session, lists.everybody)),
     freeFrom: ({ issuer, subject }) => {
-      const known = OF_PERSONS.map((kind) => lists[kind].get(keyOf({ kind, issuer, subject }))?.at ?? -1);
-      return Math.max(...known) + 1;
+      const known = OF_PERSONS.map((kind) => lists[kind].get(keyOf({ kind, issuer, subject })));
+      return Math.max(...[...known, lists.everybody.get(keyOf({ kind: 'everybody' }))].map((one) => one?.at ?? -1)) + 1;
     },
     subscribe: (listener) => {
       listeners.add(listener);
@@ -90,88 +90,42 @@ export function createRevocations(needs: {
   };
 }
 
-/** Whether a revocation speaks of this session. */
-export function speaksOf({ of, at }: Pick<Revocation, 'of' | 'at'>, session: SessionMarks): boolean {
-  switch (of.kind) {
-    case 'session':
-      return of.handle === session.handle;
-    case 'provider-session':
-      return of.sid === session.sid && of.issuer === session.issuer;
-    case 'person':
-      return of.subject === session.subject && of.issuer === session.issuer && session.startedAt <= at;
-    case 'person-without-sid':
-      return session.sid === undefined && speaksOf({ of: { ...of, kind: 'person' }, at }, session);
+/** Clocks of replicas: a session may have begun by one that is ahead of that by which it was signed out. */
+const SLACK_MS: Millis = 60_000;
+
+/** @returns what stands for those that had to go */
+function makeRoom(list: RevocationList, of: Revocation['of'], needs: RevocationNeeds): Revocation | undefined {
+  const { max, maxOfPerson } = needs;
+  const person = personOf(of);
+  if (person !== undefined && list.countOf(person) > maxOfPerson) {
+    list.sweep(person);
+    // Half of them, as it takes a walk over all to find them.
+    if (list.countOf(person) > maxOfPerson) return standIn(wholeOf(of), list.take(Math.ceil(maxOfPerson / 2), person));
   }
+  if (list.size > max) list.sweep();
+  // Several at once: everybody's sessions are looked at for it.
+  if (list.size > max) return standIn({ kind: 'everybody' }, list.take(Math.ceil(max / 100)));
+  return undefined;
+}
+
+function standIn(of: Revocation['of'], gone: readonly Revocation[]): Revocation | undefined {
+  if (gone.length === 0) return undefined;
+  const [at, until] = [Math.max(...gone.map((one) => one.at)), Math.max(...gone.map((one) => one.until))];
+  return { of, at: at + SLACK_MS, until };
+}
+
+function isSignedOutThere({ issuer, sid }: SessionMarks, list: RevocationList): boolean {
+  return sid !== undefined && list.get(keyOf({ kind: 'provider-session', issuer, sid })) !== undefined;
 }
 
 const OF_PERSONS = ['person', 'person-without-sid'] as const;
 
-function isSignedOutThere({ issuer, sid }: SessionMarks, list: List): boolean {
-  return sid !== undefined && list.has(keyOf({ kind: 'provider-session', issuer, sid }));
-}
-
-function isPersonSignedOut(session: SessionMarks, list: List, kind: (typeof OF_PERSONS)[number]): boolean {
+function isPersonSignedOut(session: SessionMarks, list: RevocationList, kind: (typeof OF_PERSONS)[number]): boolean {
   const known = list.get(keyOf({ kind, issuer: session.issuer, subject: session.subject }));
   return known !== undefined && speaksOf(known, session);
 }
 
-function keyOf(of: Revoked): string {
-  switch (of.kind) {
-    case 'session':
-      return of.handle;
-    case 'provider-session':
-      return JSON.stringify([of.issuer, of.sid]);
-    case 'person':
-    case 'person-without-sid':
-      return JSON.stringify([of.issuer, of.subject]);
-  }
-}
-
-interface List {
-  /** @returns whether anything became refused by it */
-  add(key: string, revocation: Revocation): boolean;
-  has(key: string): boolean;
-  get(key: string): Revocation | undefined;
-  isEmpty(): boolean;
-  all(): readonly Revocation[];
-}
-
-// A Map keeps the order in which its keys came; a cache with room set aside for half a million would take 20 MB empty.
-function createList({ now, max, onEvict }: Parameters<typeof createRevocations>[0]): List {
-  const list = new Map<string, Revocation>();
-  const inForce = (key: string) => {
-    const known = list.get(key);
-    return known !== undefined && now() <= known.until ? known : undefined;
-  };
-  let purgedAt = now();
-  // Sweeps the dead before one alive has to go; at most once a second, as a storm of sign-outs at the bound would otherwise
-  // walk the whole list each time.
-  const makeRoom = () => {
-    if (list.size < max) return;
-    if (now() - purgedAt >= 1000) {
-      purgedAt = now();
-      for (const [key, { until }] of list) if (until < now()) list.delete(key);
-    }
-    for (const [key, oldest] of list) {
-      if (list.size < max) return;
-      list.delete(key);
-      if (oldest.until > now()) onEvict(oldest);
-    }
-  };
-  return {
-    add: (key, revocation) => {
-      const known = inForce(key);
-      const at = Math.max(known?.at ?? 0, revocation.at);
-      const until = Math.max(known?.until ?? 0, revocation.until);
-      if (until <= now() || (known?.at === at && known.until === until)) return false;
-      list.delete(key);
-      makeRoom();
-      list.set(key, { of: revocation.of, at, until });
-      return true;
-    },
-    has: (key) => inForce(key) !== undefined,
-    get: inForce,
-    isEmpty: () => list.size === 0,
-    all: () => [...list.values()].filter(({ until }) => now() <= until),
-  };
+function isEverybodySignedOut(session: SessionMarks, list: RevocationList): boolean {
+  const known = list.get(keyOf({ kind: 'everybody' }));
+  return known !== undefined && speaksOf(known, session);
 }

@@ -8,13 +8,15 @@ import { type FromWorker, isMessage, type ToWorker, type Trouble, type WorkerSta
 export interface CrewNeeds {
   readonly count: number;
   readonly fork: () => Worker;
-  /** The settings in force, as `encodeConfig` writes them. */
-  readonly settings: () => string;
+  /** The settings to begin with, as `encodeConfig` writes them. */
+  readonly settings: string;
   readonly log: Log;
   /** Told of a worker that could not start. */
   readonly onFailed: (trouble: Trouble) => void;
   /** How long a place stays empty whose worker ended early: the first time, and at most. */
   readonly pauses?: { readonly firstMs: Millis; readonly longestMs: Millis };
+  /** How long each of the two steps to new settings may take a worker. */
+  readonly settleMs?: Millis;
 }
 
 /** The workers of one gateway: as many as were asked for, whatever becomes of them. */
@@ -22,10 +24,12 @@ export interface Crew {
   /** @returns where they listen, once the first of them does */
   start(): Promise<string>;
   /**
-   * Hands the settings in force to all of them. Resolves when all have answered, or had their time: also those that were just
-   * starting by earlier ones.
+   * Takes all over to other settings, or nobody: all are asked to prepare first, and only when all can do they go over. Resolves
+   * when all have, also those that were just starting; whoever has not by then, or in time, is replaced. One at a time.
+   *
+   * @returns why they cannot; nothing when they have
    */
-  settle(): Promise<void>;
+  takeOver(settings: string): Promise<readonly string[]>;
   /** Of those that answer in time. */
   states(): Promise<readonly WorkerState[]>;
   /** What all of them have counted, those that are gone included, who left nothing but counts. */
@@ -66,6 +70,9 @@ class Places implements Crew {
   readonly #asked = new Map<number, (answer: FromWorker | undefined) => void>();
   readonly #listening = Promise.withResolvers<string>();
   #counted: Promise<readonly Figures[]> = Promise.resolve([]);
+  /** In force. */
+  #settings: string;
+  readonly #replacing = new Set<NodeJS.Timeout>();
   #lastId = 0;
   /** Workers that ended early, in a row. */
   #early = 0;
@@ -74,6 +81,7 @@ class Places implements Crew {
 
   constructor(needs: CrewNeeds) {
     this.#needs = needs;
+    this.#settings = needs.settings;
   }
 
   start(): Promise<string> {
@@ -81,13 +89,18 @@ class Places implements Crew {
     return this.#listening.promise;
   }
 
-  async settle(): Promise<void> {
-    const settling = [...this.#members.values()].map((member) => {
-      if (isListening(member)) return this.#hand(member);
-      // Told nothing yet, it begins with the newest.
-      return member.told === undefined ? undefined : within(member.begun.promise, SETTLE_MS);
-    });
-    await Promise.all(settling);
+  async takeOver(settings: string): Promise<readonly string[]> {
+    const asked = [...this.#members.values()].filter(isListening);
+    const why = await Promise.all(asked.map((member) => this.#prepare(member, settings)));
+    const reasons = why.flat();
+    if (reasons.length > 0) {
+      for (const member of asked) tell(member, { kind: 'drop' });
+      return reasons;
+    }
+    // Who begins from here on begins with these.
+    this.#settings = settings;
+    await Promise.all([...this.#members.values()].map((member) => this.#settle(member, asked.includes(member))));
+    return [];
   }
 
   async states(): Promise<readonly WorkerState[]> {
@@ -111,6 +124,7 @@ class Places implements Crew {
 
   async stop(graceMs: Millis): Promise<void> {
     this.#isStopping = true;
+    for (const timer of this.#replacing) clearTimeout(timer);
     if (this.#members.size === 0) return;
     await new Promise<void>((resolve) => {
       this.#onEmpty = resolve;
@@ -139,17 +153,17 @@ class Places implements Crew {
   }
 
   #hear(member: Member, message: FromWorker): void {
-    const { log, onFailed, settings } = this.#needs;
+    const { log, onFailed } = this.#needs;
     const { id, process } = member.worker;
     switch (message.kind) {
       case 'waiting':
-        member.told = settings();
+        member.told = this.#settings;
         tell(member, { kind: 'settings', settings: member.told, id: 0 });
         return;
       case 'listening':
         member.listensSince = performance.now();
         // There were others while it started.
-        if (member.told === settings()) member.begun.resolve();
+        if (member.told === this.#settings) member.begun.resolve();
         else void this.#hand(member).then(() => member.begun.resolve());
         log.info('worker.listening', { worker: id, pid: process.pid });
         this.#listening.resolve(message.url);
@@ -166,16 +180,52 @@ class Places implements Crew {
         this.#asked.get(message.id)?.(message);
         return;
       case 'api':
+      case 'prepared':
       case 'taken':
         this.#asked.get(message.id)?.(message);
     }
   }
 
-  /** Resolves when it has answered, or had its time. */
-  #hand(member: Member): Promise<unknown> {
-    const settings = this.#needs.settings();
+  /** @returns why it cannot go over; nothing when it can, or is gone: another one takes its place */
+  async #prepare(member: Member, settings: string): Promise<readonly string[]> {
+    const answer = await this.#ask(member, (id) => ({ kind: 'prepare', settings, id }), this.#settleMs);
+    const who = `worker ${member.worker.id}`;
+    if (answer?.kind === 'prepared') return answer.reasons.map((reason) => `${who}: ${reason}`);
+    return this.#isThere(member) ? [`${who}: it did not say in time whether it can`] : [];
+  }
+
+  /** Resolves when it goes by the settings in force, or is on its way out. */
+  async #settle(member: Member, isPrepared: boolean): Promise<void> {
+    if (isPrepared) {
+      member.told = this.#settings;
+      const answer = await this.#ask(member, (id) => ({ kind: 'commit', id }), this.#settleMs);
+      if (!hasTaken(answer)) this.#replace(member);
+    } else if (isListening(member)) await this.#hand(member);
+    // Told nothing yet, it begins with the newest.
+    else if (member.told !== undefined && !(await within(member.begun.promise, this.#settleMs))) this.#replace(member);
+  }
+
+  /** Takes one over alone that was starting while the others went over. */
+  async #hand(member: Member): Promise<void> {
+    const settings = this.#settings;
     member.told = settings;
-    return this.#ask(member, (id) => ({ kind: 'settings', settings, id }), SETTLE_MS);
+    const answer = await this.#ask(member, (id) => ({ kind: 'settings', settings, id }), this.#settleMs);
+    if (!hasTaken(answer)) this.#replace(member);
+  }
+
+  /** It would go on by settings that no other has: by force, as it may hear nothing. */
+  #replace(member: Member): void {
+    if (!this.#isThere(member) || this.#isStopping) return;
+    this.#needs.log.error('worker.behind', { worker: member.worker.id });
+    member.worker.process.kill('SIGKILL');
+  }
+
+  #isThere({ worker }: Member): boolean {
+    return this.#members.has(worker.id);
+  }
+
+  get #settleMs(): Millis {
+    return this.#needs.settleMs ?? SETTLE_MS;
   }
 
   #lose(member: Member, how: { code: number | null; signal: string | null }): void {
@@ -191,9 +241,11 @@ class Places implements Crew {
     this.#early = livedMs < EARLY_MS ? this.#early + 1 : 0;
     const againInMs = this.#pauseMs();
     this.#needs.log.error('worker.lost', { worker: worker.id, ...how, livedMs, againInMs });
-    setTimeout(() => {
-      if (!this.#isStopping) this.#add();
+    const timer = setTimeout(() => {
+      this.#replacing.delete(timer);
+      this.#add();
     }, againInMs);
+    this.#replacing.add(timer);
   }
 
   #pauseMs(): Millis {
@@ -235,12 +287,17 @@ function tell({ worker }: Member, message: ToWorker): void {
   if (worker.isConnected()) worker.send(message, () => undefined);
 }
 
-function within(promise: Promise<void>, ms: Millis): Promise<void> {
+function hasTaken(answer: FromWorker | undefined): boolean {
+  return answer?.kind === 'taken' && answer.outcome !== 'refused';
+}
+
+/** @returns whether it was resolved in time */
+function within(promise: Promise<void>, ms: Millis): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
+    const timer = setTimeout(resolve, ms, false);
     void promise.then(() => {
       clearTimeout(timer);
-      resolve();
+      resolve(true);
     });
   });
 }

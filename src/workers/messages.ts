@@ -5,8 +5,13 @@ import type { ReloadOutcome } from '../observe/metrics.ts';
 
 /** What the primary process says to a worker. Answers carry the id of the question. */
 export type ToWorker =
-  /** A `Config` as `encodeConfig` writes it: the first one starts the worker, later ones are taken over. */
+  /** A `Config` as `encodeConfig` writes it: the first one starts the worker, a later one is what its neighbours went over to meanwhile. */
   | { readonly kind: 'settings'; readonly settings: string; readonly id: number }
+  /** The same, to go over to when all can. */
+  | { readonly kind: 'prepare'; readonly settings: string; readonly id: number }
+  /** All can, or somebody cannot. */
+  | { readonly kind: 'commit'; readonly id: number }
+  | { readonly kind: 'drop' }
   | { readonly kind: 'state'; readonly id: number }
   /** What an operator asks of the API. */
   | { readonly kind: 'api'; readonly request: RelayedRequest; readonly id: number }
@@ -35,6 +40,9 @@ export type FromWorker =
   | { readonly kind: 'listening'; readonly url: string }
   /** It could not start, and ends. */
   | { readonly kind: 'failed'; readonly trouble: Trouble }
+  /** It can go over, or why not. */
+  | { readonly kind: 'prepared'; readonly reasons: readonly string[]; readonly id: number }
+  /** It went over. */
   | { readonly kind: 'taken'; readonly outcome: ReloadOutcome; readonly id: number }
   | { readonly kind: 'state'; readonly state: WorkerState; readonly id: number }
   | { readonly kind: 'api'; readonly reply: AdminReply; readonly id: number }

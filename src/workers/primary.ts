@@ -45,7 +45,7 @@ export function createPrimary(config: Config, needs: Partial<Pick<CrewNeeds, 'fo
   const crew = createCrew({
     ...{ count, log, ...needs },
     fork: needs.fork ?? forkInTurn,
-    settings: () => encodeConfig(inForce),
+    settings: encodeConfig(config),
     onFailed: ({ message, ...facts }) => failed.reject(Object.assign(new Error(message), facts)),
   });
   const admin = createAdminServer({
@@ -64,6 +64,18 @@ export function createPrimary(config: Config, needs: Partial<Pick<CrewNeeds, 'fo
     log.info('gateway.stopped');
     output.flush();
   };
+  const takeOver = async (next: Config): Promise<readonly string[]> => {
+    const before = inForce;
+    for (const step of stepsTo(next, before)) {
+      const reasons = await crew.takeOver(encodeConfig(step));
+      if (reasons.length > 0) {
+        if (inForce !== before && (await crew.takeOver(encodeConfig(before))).length === 0) inForce = before;
+        return reasons;
+      }
+      inForce = step;
+    }
+    return [];
+  };
   return {
     start: async () => {
       const at = await admin.start();
@@ -80,11 +92,10 @@ export function createPrimary(config: Config, needs: Partial<Pick<CrewNeeds, 'fo
     reload: async (load) => {
       const next = await read(load, inForce, { metrics, output });
       if (!next) return;
-      output.setLevel(next.log.level);
-      for (const step of stepsTo(next, inForce)) {
-        inForce = step;
-        await crew.settle();
-      }
+      const reasons = await takeOver(next);
+      if (reasons.length === 0) return output.setLevel(next.log.level);
+      log.error('config.refused', { reasons });
+      metrics.reload('refused');
     },
     stop,
   };

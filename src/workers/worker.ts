@@ -4,6 +4,8 @@ import type { Loaded } from '../config/load.ts';
 import { type CreateAdmin, createGateway, type Gateway } from '../gateway.ts';
 import { type AdminReply, NOBODY_ANSWERS } from '../observe/admin.ts';
 import { createLog } from '../observe/log.ts';
+import type { ReloadOutcome } from '../observe/metrics.ts';
+import type { Prepared } from '../take-over.ts';
 import {
   type FromWorker,
   isMessage,
@@ -43,7 +45,16 @@ interface Life {
 function createLife(started: PromiseWithResolvers<void>): Life {
   const admin = createNoAdmin();
   let gateway: Gateway | undefined;
+  let prepared: Prepared | undefined;
   let stopping: Promise<void> | undefined;
+  let last: Promise<unknown> = Promise.resolve();
+  /** One after the other: what is prepared is made beside what is in force then. */
+  const inTurn = (step: () => Promise<void>): Promise<void> => {
+    const done = last.then(step);
+    // Safe: whoever asked for the step hears of its failure.
+    last = done.catch(() => undefined);
+    return done;
+  };
   const stop = () => {
     stopping ??= end(gateway, admin);
     return stopping;
@@ -56,6 +67,20 @@ function createLife(started: PromiseWithResolvers<void>): Life {
     const made = await start(config, admin.create);
     gateway = made.gateway;
     return say({ kind: 'listening', url: made.url });
+  };
+  const drop = () => {
+    if (prepared?.kind === 'ready') prepared.drop();
+    prepared = undefined;
+  };
+  const prepare = async (config: Config, id: number) => {
+    drop();
+    prepared = await gateway?.prepare(loadedFrom(config));
+    return say({ kind: 'prepared', reasons: prepared?.kind === 'refused' ? prepared.reasons : [], id });
+  };
+  const commit = async (id: number) => {
+    const outcome = commitTo(prepared);
+    prepared = undefined;
+    return say({ kind: 'taken', outcome, id });
   };
   return {
     stop,
@@ -71,10 +96,31 @@ function createLife(started: PromiseWithResolvers<void>): Life {
           void admin.api(message.request).then((reply) => say({ kind: 'api', reply, id: message.id }));
           return;
         case 'settings':
-          takeOver(decodeConfig(message.settings), message.id).then(started.resolve, started.reject);
+          inTurn(() => takeOver(decodeConfig(message.settings), message.id)).then(started.resolve, started.reject);
+          return;
+        case 'prepare':
+          void inTurn(() => prepare(decodeConfig(message.settings), message.id));
+          return;
+        case 'commit':
+          void inTurn(() => commit(message.id));
+          return;
+        case 'drop':
+          void inTurn(async () => drop());
       }
     },
   };
+}
+
+/** @returns `refused` when nothing was prepared, or it could not be gone over to after all */
+function commitTo(prepared: Prepared | undefined): ReloadOutcome {
+  if (prepared?.kind !== 'ready') return prepared?.kind ?? 'refused';
+  try {
+    prepared.commit();
+    return 'reloaded';
+  } catch {
+    // Safe: this worker stands behind the others now, and is replaced for saying so.
+    return 'refused';
+  }
 }
 
 async function start(config: Config, createAdmin: CreateAdmin): Promise<{ gateway: Gateway; url: string }> {

@@ -19,7 +19,7 @@ export async function createCredentialGate() {
   const clock = createTestClock();
   const seal = createSeal([cookieKey(1)]);
   const store = createCookieStore({ seal });
-  const revocations = createRevocations({ now: clock.now, max: 100, onEvict: () => {} });
+  const revocations = createRevocations({ now: clock.now, max: 100, maxOfPerson: 100, onFull: () => undefined });
   const { log, lines } = createRecordedLog();
   const cookies = createCookies({ sameSite: 'lax', secure: true });
   const identity = { trustUnverifiedEmail: false, claims: [] };

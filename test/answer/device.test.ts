@@ -49,9 +49,10 @@ describe('a device', () => {
     it(`that calls itself "${userAgent.slice(0, 60)}" is ${words}`, () => assert.equal(deviceOf(userAgent), words));
 
   it('is told in a moment, whatever it calls itself', () => {
-    const began = performance.now();
+    const before = process.cpuUsage();
     for (const part of ['Version/1 ', 'Version/1.1.1.1 Mozilla ', 'Windows', '(((', 'Edg'])
       deviceOf(part.repeat(100_000 / part.length));
-    assert.ok(performance.now() - began < 200);
+    // Of this process: what others have on the same core does not count.
+    assert.ok(process.cpuUsage(before).user < 200_000);
   });
 });

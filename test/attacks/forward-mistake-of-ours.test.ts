@@ -42,7 +42,7 @@ const cases = [
 describe('a mistake of ours that shows while', () => {
   for (const [what, request, answer, heard] of cases)
     it(`${what} is passed on ends that exchange, on both sides, and nothing else`, async () => {
-      const { door, upstream } = await stage.answering(answer, { isIdentityHeader });
+      const { door, upstream } = await stage.answering(answer, { isIdentityHeader, upstream: { idleTimeoutMs: 500 } });
       assert.match(await talk(door.http1Port, request), heard);
       const [socket] = upstream.sockets;
       assert.ok(socket);
@@ -54,6 +54,18 @@ describe('a mistake of ours that shows while', () => {
       void startListening(resolve);
     });
     assert.equal(await reset, 2);
+  });
+
+  it('a handshake is passed on ends that exchange, and its place is free again', async () => {
+    const { door } = await stage.answering('HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n', {
+      isIdentityHeader,
+      upstream: { maxConnections: 1 },
+    });
+    for (let n = 1; n <= 3; n++) {
+      assert.equal(await talk(door.http1Port, handshake.replace('Host', 'X-Bomb: 1\r\nHost')), '');
+      assert.equal(door.crashes.length, n);
+    }
+    assert.match(await talk(door.http1Port, handshake), /^HTTP\/1\.1 403 /);
   });
 
   it('an answer over HTTP/2 is passed on ends that exchange, and the session goes on', async () => {

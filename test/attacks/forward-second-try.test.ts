@@ -36,7 +36,7 @@ async function startH2c(onStream: (stream: ServerHttp2Stream) => void): Promise<
   return listen(server);
 }
 
-describe('a second try', () => {
+describe('a second try', { timeout: 60_000 }, () => {
   it('takes no longer a body than the first would have', async () => {
     const dead = await deadPlace('127.0.0.1');
     const upstream = await stage.raw(() => undefined);

@@ -25,7 +25,7 @@ const limits = { idleMs: 8 * HOUR, absoluteMs: 24 * HOUR };
 
 function setUp(changes: Partial<SessionNeeds> = {}) {
   const clock = createTestClock();
-  const revocations = createRevocations({ now: clock.now, max: 10, onEvict: () => {} });
+  const revocations = createRevocations({ now: clock.now, max: 10, maxOfPerson: 10, onFull: () => undefined });
   const store = createCookieStore({ seal: createSeal([cookieKey(1)]) });
   const recorded = createRecordedLog();
   const needs: SessionNeeds = {

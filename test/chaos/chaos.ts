@@ -1,11 +1,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBadDays } from './bad-days.ts';
 import { type Chance, createChance } from './chance.ts';
-import { createLedger, type Ledger } from './ledger.ts';
+import { createLedger, describeViolation, type Ledger } from './ledger.ts';
 import type { Member } from './member.ts';
 import { createPeople, type People } from './people.ts';
 import { type Deployment, type Stage, startStage } from './stage.ts';
-import { startTraffic } from './traffic.ts';
+import { streamKinds, watchStream } from './streams.ts';
+import { askAsSignedOut, startTraffic } from './traffic.ts';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -15,7 +16,7 @@ export interface ChaosOptions {
   readonly forMs: number;
   /** How much shorter outages and pauses are: 1 is the real thing. */
   readonly pace: number;
-  /** A line of progress every 10 s. */
+  /** Told a line of progress every 10 s, and each violation as it happens. */
   readonly say: (line: string) => void;
 }
 
@@ -28,9 +29,11 @@ export const deployments: readonly Deployment[] = [
 ];
 
 const SAY_EVERY_MS = 10_000;
-const SESSIONS = 15;
+const TRAFFIC = { sessions: 15 } as const;
 /** By then everything that is open without use is closed again. */
 const QUIET_MS = 60_000;
+/** Until all streams that somebody has asked for are open. */
+const OPENED_MS = 5000;
 /** Connections that are kept for the next request: to Redis, the provider and the service. */
 const KEPT_DESCRIPTORS = 12;
 /** Resident memory above what it was after the start, at most: Node gives back what it has no use for when it likes. */
@@ -38,25 +41,30 @@ const GROWN_BYTES = 250 * 1024 * 1024;
 
 /** Breaks everything that can break, in an order that the seed decides, and writes down what should not have happened. */
 export async function runChaos(options: ChaosOptions): Promise<Ledger> {
-  const ledger = createLedger();
+  const { say } = options;
+  const ledger = createLedger((violation) => say(describeViolation(violation)));
   const chance = createChance(options.seed);
   const stage = await startStage({ ...options, ledger });
   const people = createPeople(stage, chance.branch('people'));
-  const told = setInterval(() => options.say(progress(options, ledger, people)), SAY_EVERY_MS);
+  let doing: Doing = 'breaking';
+  const told = setInterval(() => say(progress(ledger, people, doing)), SAY_EVERY_MS);
   try {
     await Promise.all(stage.members.map(knowsSignOuts));
     const before = await atRest(stage.members);
-    const traffic = startTraffic(stage, people, chance.branch('traffic'), SESSIONS);
+    const traffic = startTraffic(stage, people, { chance: chance.branch('traffic'), ...TRAFFIC, ...options });
     const badDays = startBadDays(stage, { chance: chance.branch('bad days'), pace: options.pace });
     await pause(options.forMs);
+    doing = 'mending';
     await badDays.stop();
     await mended(stage, people, chance);
     await traffic.stop();
     await people.close();
+    doing = 'waiting for memory and sockets to come back';
     await comesBack(stage, before);
   } finally {
     clearInterval(told);
     await stage.stop();
+    if (ledger.violations.length > 0) say(`what the gateways logged: ${stage.folder}`);
   }
   return ledger;
 }
@@ -67,32 +75,57 @@ async function knowsSignOuts(member: Member): Promise<void> {
   while ((await member.metric('flytegate_revocations_current')) !== 1 && Date.now() < until) await pause(100);
 }
 
-/** What a line of progress says: how far, with which seed, what is broken now, and counts by outcome. */
-function progress({ seed, deployment }: ChaosOptions, ledger: Ledger, people: People): string {
-  const counts = [...ledger.counts].filter(([what]) => /^(session|signed out|bearer|stranger|VIOLATED)/.test(what));
-  const sums = counts.sort(([a], [b]) => a.localeCompare(b)).map(([what, count]) => `${what}: ${count}`);
-  const broken = ledger.broken.join(', ') || 'nothing';
-  const at = `${Math.round(ledger.elapsedMs() / 1000)}s seed ${seed} ${deployment.store}/${deployment.revocations}`;
-  return `[${at}] broken: ${broken} | ${people.signedIn.length} signed in | ${sums.join(', ')}`;
+type Doing = 'breaking' | 'mending' | 'waiting for memory and sockets to come back';
+
+/** What came of the requests so far, in words: by how their counts begin and end. */
+const outcomes: readonly (readonly [word: string, counts: RegExp])[] = [
+  ['let in', /^(session|bearer) 200$/],
+  ['could not tell', /^(session|bearer) 50.$/],
+  ['rightly refused', /^(signed out|stranger) 401$/],
+  ['as nobody can prevent', /nobody could help it|key that is too new|not known everywhere yet/],
+  ['VIOLATED', /^VIOLATED/],
+];
+
+/** A line of progress: what came of the requests, and what is broken now. */
+function progress(ledger: Ledger, people: People, doing: Doing): string {
+  const sums = outcomes.map(([word, counts]) => {
+    const all = [...ledger.counts].filter(([what]) => counts.test(what));
+    return [word, all.reduce((sum, [, count]) => sum + count, 0)] as const;
+  });
+  const said = sums.filter(([, sum]) => sum > 0).map(([word, sum]) => `${sum} ${word}`);
+  const broken = doing === 'breaking' ? `broken: ${ledger.broken.join(', ') || 'nothing'}` : doing;
+  return `${people.signedIn.length} signed in; ${said.join(', ')} | ${broken}`;
 }
 
-/** With everything mended, somebody new can sign in, ask, and sign out. */
+/** Waits until everything works again; a minute at most. */
 async function mended(stage: Stage, people: People, chance: Chance): Promise<void> {
   const until = Date.now() + QUIET_MS;
-  for (;;) {
-    const person = await people.signIn();
-    const heard = person && (await people.ask(person, '/api/v1/projects'));
-    if (person && heard?.status === 200) {
-      await people.signOut(person, chance.oneOf(['person', 'provider', 'operator']));
-      if (people.signedOut.some(({ subject }) => subject === person.subject)) return;
-    }
+  while (!(await worksAgain(stage, people, chance))) {
     if (Date.now() > until) {
-      stage.ledger.violate('everything works again in the end', { status: heard?.status ?? 'no sign-in' });
+      stage.ledger.violate('everything works again in the end', {});
       return;
     }
     // Between two tries, as after an outage some things are left alone for a few seconds.
     await pause(500);
   }
+}
+
+/** Somebody new can sign in, ask, and watch through every gateway; who signs out is out, and all of that ends. */
+async function worksAgain(stage: Stage, people: People, chance: Chance): Promise<boolean> {
+  const person = await people.signIn();
+  if (!person || (await people.ask(person, '/api/v1/projects'))?.status !== 200) return false;
+  const over = new AbortController();
+  const asked = stage.members.flatMap((through) => streamKinds.map((kind) => ({ person, through, kind })));
+  const ended = Promise.all(asked.map((one) => watchStream(stage, one, over.signal)));
+  const until = Date.now() + OPENED_MS;
+  while (person.streams.length < asked.length && Date.now() < until) await pause(20);
+  const isWatching = person.streams.length === asked.length && !person.isLeaving;
+  if (isWatching) await people.signOut(person, chance.oneOf(['person', 'provider', 'operator']));
+  const out = people.signedOut.find(({ subject }) => subject === person.subject);
+  const isOut = isWatching && out !== undefined && (await askAsSignedOut(stage, people, out, '/me')) === 401;
+  if (!isOut) over.abort();
+  await ended;
+  return isOut;
 }
 
 interface AtRest {

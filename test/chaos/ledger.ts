@@ -37,7 +37,8 @@ export interface Ledger {
   elapsedMs(): number;
 }
 
-export function createLedger(): Ledger {
+/** @param onViolation told of each of the first hundred as it happens */
+export function createLedger(onViolation: (violation: Violation) => void): Ledger {
   const begunAt = performance.now();
   const counts = new Map<string, number>();
   const broken = new Map<symbol, string>();
@@ -53,8 +54,11 @@ export function createLedger(): Ledger {
     count,
     violate: (invariant, facts) => {
       count(`VIOLATED: ${invariant}`);
-      if (violations.length < 100)
-        violations.push({ invariant, facts, atMs: elapsedMs(), broken: [...broken.values()] });
+      if (violations.length >= 100) return;
+      const violation = { invariant, facts, atMs: elapsedMs(), broken: [...broken.values()] };
+      violations.push(violation);
+      tell(`VIOLATED: ${invariant}`);
+      onViolation(violation);
     },
     broke: (what) => {
       const key = Symbol(what);
@@ -73,4 +77,10 @@ export function createLedger(): Ledger {
     story,
     elapsedMs,
   };
+}
+
+/** A violation in a line, for people. */
+export function describeViolation({ invariant, atMs, facts, broken }: Violation): string {
+  const meanwhile = broken.join(', ') || 'all was well';
+  return `VIOLATED at ${(atMs / 1000).toFixed(1)} s: ${invariant} ${JSON.stringify(facts)} while ${meanwhile}`;
 }

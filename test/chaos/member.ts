@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { spawnBound } from '../fakes/bound-child.ts';
 import { ask } from '../flows/ask.ts';
 import type { Ledger } from './ledger.ts';
 
@@ -41,7 +42,7 @@ export async function startMember(needs: {
 }): Promise<Member> {
   const { name, ledger } = needs;
   const args = ['--import', 'tsx', cli, 'serve', '--config', needs.settings];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawnBound(process.execPath, args);
   const ended = once(child, 'close');
   readLog(child, needs);
   const startedAt = Date.now();

@@ -7,7 +7,7 @@ import { ADMIN_TOKEN, type Stage } from './stage.ts';
 export interface Person {
   readonly subject: string;
   readonly jar: Map<string, string>;
-  /** When the sign-in began. */
+  /** When the sign-in began. By the stage's clock, like all that follows. */
   readonly begunAt: number;
   /** A sign-out was asked for: what becomes of them is open until it is acknowledged. */
   isLeaving: boolean;
@@ -15,6 +15,8 @@ export interface Person {
   ackAt?: number;
   /** Not used any more. */
   isGone: boolean;
+  /** By the names of the gateways: streams that are open, one name for each. */
+  readonly streams: string[];
 }
 
 export interface Heard {
@@ -73,7 +75,14 @@ export function createPeople(stage: Stage, chance: Chance): People {
   const signIn = async (): Promise<Person | undefined> => {
     born += 1;
     const subject = `person-${born}`;
-    const person: Person = { subject, jar: new Map(), begunAt: Date.now(), isLeaving: false, isGone: false };
+    const person: Person = {
+      subject,
+      jar: new Map(),
+      begunAt: stage.clock.now(),
+      isLeaving: false,
+      isGone: false,
+      streams: [],
+    };
     const fields = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
     const away = await toGateway(`/login?idp=${subject}&redirect_url=%2Fhealthcheck`, { fields }, person.jar);
     if (away?.status !== 302 || !away.location) return noSignIn('login', away);
@@ -120,7 +129,8 @@ export function createPeople(stage: Stage, chance: Chance): People {
     signIn,
     signOut: async (person, by) => {
       person.isLeaving = true;
-      signedIn.splice(signedIn.indexOf(person), 1);
+      const at = signedIn.indexOf(person);
+      if (at >= 0) signedIn.splice(at, 1);
       // What is under way may clear the browser's cookie; a thief's copy stays.
       const jar = new Map(person.jar);
       const isDone = await leave[by](person);
@@ -128,7 +138,7 @@ export function createPeople(stage: Stage, chance: Chance): People {
       // Whose sign-out may or may not have happened proves nothing any more.
       person.isGone = true;
       if (!isDone) return;
-      person.ackAt = Date.now();
+      person.ackAt = stage.clock.now();
       signedOut.push({ ...person, jar });
       if (signedOut.length > 50) signedOut.shift();
     },

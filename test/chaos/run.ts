@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { deployments, runChaos } from './chaos.ts';
-import type { Ledger } from './ledger.ts';
+import { describeViolation, type Ledger } from './ledger.ts';
 
 // `npm run chaos -- --minutes N [--seed S]`: everything breaks for N minutes, a quarter of them with each deployment.
 
@@ -11,25 +11,42 @@ if (!(minutes > 0) || !Number.isInteger(seed)) {
   console.error('usage: npm run chaos -- [--minutes 10] [--seed 1]');
   process.exit(2);
 }
-console.log(`seed ${seed}, ${minutes} minutes`);
-let isViolated = false;
+// What it has started ends with it (`spawnBound`), however it ends.
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  process.once(signal, () => {
+    console.log(`broken off by ${signal}, seed ${seed}`);
+    process.exit(code);
+  });
+
+const begunAt = performance.now();
+const names = deployments.map(({ store, revocations }) => `store ${store}, revocations ${revocations}`);
+console.log(`seed ${seed}, ${minutes} minutes and what it takes to mend: ${names.join('; ')}`);
+let violated = 0;
 for (const [at, deployment] of deployments.entries()) {
   const forMs = (minutes * 60_000) / deployments.length;
-  const name = `${deployment.store}, revocations ${deployment.revocations}`;
-  const ledger = await runChaos({ seed: seed + at, deployment, gateways: 3, forMs, pace: 1, say: console.log });
-  summarize(name, ledger);
-  isViolated ||= ledger.violations.length > 0;
+  const say = (line: string) => console.log(`${elapsed()} [${at + 1} of ${deployments.length}] ${line}`);
+  say(`begins: ${names[at]}`);
+  const ledger = await runChaos({ seed: seed + at, deployment, gateways: 3, forMs, pace: 1, say });
+  summarize(names[at] ?? '', ledger);
+  violated += ledger.violations.length;
 }
-console.log(isViolated ? `VIOLATED, seed ${seed}` : `everything held, seed ${seed}`);
-process.exit(isViolated ? 1 : 0);
+console.log(violated > 0 ? `VIOLATED ${violated} times, seed ${seed}` : `everything held, seed ${seed}`);
+process.exit(violated > 0 ? 1 : 0);
+
+/** Minutes and seconds since the start. */
+function elapsed(): string {
+  const seconds = Math.round((performance.now() - begunAt) / 1000);
+  return `${String(Math.floor(seconds / 60)).padStart(2)}:${String(seconds % 60).padStart(2, '0')}`;
+}
 
 function summarize(name: string, ledger: Ledger): void {
   console.log(`\n== ${name}`);
   for (const [what, count] of [...ledger.counts].sort(([a], [b]) => a.localeCompare(b)))
-    console.log(`${count}\t${what}`);
-  for (const { invariant, atMs, facts, broken } of ledger.violations)
-    console.log(
-      `VIOLATED at ${(atMs / 1000).toFixed(1)} s: ${invariant} ${JSON.stringify(facts)} while ${broken.join(', ') || 'all was well'}`,
-    );
+    console.log(`${String(count).padStart(7)}  ${what}`);
+  for (const violation of ledger.violations) console.log(describeViolation(violation));
   if (ledger.violations.length > 0) console.log(`what broke when:\n${ledger.story.join('\n')}`);
+  console.log('');
 }

@@ -1,18 +1,17 @@
-import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseDocument } from 'yaml';
 import { makeKeyPair } from '../../src/config/keygen.ts';
 import { createControlPlane } from '../../src/demo/control-plane.ts';
 import { makeSettingsFolder, secretFiles } from '../config/settings-folder.ts';
-import { freePort } from '../fakes/nginx.ts';
+import { freePort } from '../fakes/free-port.ts';
 import { type FakeProvider, startProvider } from '../fakes/provider.ts';
 import { type RedisServer, startRedis } from '../fakes/redis-server.ts';
+import { type Relay, startRelay } from '../fakes/relay.ts';
+import { type AwakeClock, createAwakeClock } from './awake.ts';
 import type { Ledger } from './ledger.ts';
 import { type Member, startMember } from './member.ts';
-import { type Relay, startRelay } from './relay.ts';
 import { createTroubles, type Troubles } from './troubles.ts';
 
 /** Where sessions are, and what is done when nobody can say who was signed out. */
@@ -25,6 +24,8 @@ export interface Deployment {
 export interface Stage {
   readonly deployment: Deployment;
   readonly ledger: Ledger;
+  /** By which everything here is judged. */
+  readonly clock: AwakeClock;
   readonly redis: RedisServer;
   readonly provider: FakeProvider;
   readonly upstream: Relay;
@@ -50,21 +51,31 @@ export const ADMIN_TOKEN = 'o'.repeat(40);
 const ACCESS_TOKEN_S = 10;
 /** For one answer of the provider. Longer than it is slow, but for those times when it is too slow. */
 const PROVIDER_TIMEOUT = '3s';
+/** Streams that are open when a gateway is told to go have so long. */
+const DRAIN_MS = 3000;
 const NAMES: readonly string[] = ['a', 'b', 'c'];
+/** Nobody listens there: each gateway takes the port that it is given, and everybody is told which. */
+const PUBLIC_URL = 'http://localhost:8080';
 
-export async function startStage(needs: { deployment: Deployment; gateways: 2 | 3; ledger: Ledger }): Promise<Stage> {
+/** @param needs.pace how much shorter all that lasts is: 1 is the real thing */
+export async function startStage(needs: {
+  deployment: Deployment;
+  gateways: 2 | 3;
+  ledger: Ledger;
+  pace: number;
+}): Promise<Stage> {
   const { deployment, ledger } = needs;
   const redis = await startRedis();
   const plane = createControlPlane({ port: 0, tickMs: 200 });
   const upstream = await startRelay(await plane.start());
-  // All are authorized; more than are needed, as one takes the other's place before it goes, and others take ports as well.
-  const ports = await Promise.all(Array.from({ length: 16 }, () => freePort()));
-  const urls = ports.map((port) => `http://localhost:${port}`);
-  const troubles = createTroubles(deployment);
+  const clock = createAwakeClock();
+  const troubles = createTroubles(deployment, clock.now);
   let aheadMs = 0;
   const provider = await startProvider({
+    // It comes back where it was.
+    port: await freePort(),
     now: () => Date.now() + aheadMs,
-    audience: urls[0] ?? '',
+    audience: PUBLIC_URL,
     subjectByIdp: true,
     onRefresh: (subject, what) => {
       if (what === 'again' && !troubles.mayBeSpentAgain(subject))
@@ -75,7 +86,7 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
   });
   provider.behaviour.accessTokenTtlS = ACCESS_TOKEN_S;
   const text = await settingsText(
-    { urls, issuer: provider.issuer, upstream: upstream.url, redis: redis.url },
+    { issuer: provider.issuer, upstream: upstream.url, redis: redis.url, drainMs: DRAIN_MS / needs.pace },
     deployment,
   );
   const files = { ...secretFiles, 'secrets/admin_token': `${ADMIN_TOKEN}\n` };
@@ -83,25 +94,11 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-chaos-'));
   const members: Member[] = [];
   const ofName = new Map<string, number>();
-  let taken = 0;
-  const nextFree = async (): Promise<number> => {
-    for (const _ of ports) {
-      const port = ports[taken % ports.length] ?? 0;
-      taken += 1;
-      if (await isFree(port)) return port;
-    }
-    throw new Error('somebody took all the ports');
-  };
   const add = async (name: string) => {
     const turn = (ofName.get(name) ?? 0) + 1;
     ofName.set(name, turn);
-    const port = await nextFree();
-    const file = join(settings.folder, `${name}-${turn}.yaml`);
-    const document = parseDocument(text);
-    document.setIn(['server', 'listen'], `127.0.0.1:${port}`);
-    await writeFile(file, document.toString());
     const member = await startMember({
-      ...{ name: `${name}${turn}`, settings: file, ledger },
+      ...{ name: `${name}${turn}`, settings: settings.file, ledger },
       logFile: join(folder, `${deployment.store}-${deployment.revocations}-${name}.log`),
     }).catch((cause: Error) => ledger.violate('a gateway starts, whatever is down', { name, cause: cause.message }));
     if (member) members.push(member);
@@ -115,8 +112,8 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
   };
   await Promise.all(NAMES.slice(0, needs.gateways).map(add));
   return {
-    ...{ deployment, ledger, redis, provider, upstream, troubles, members, add, remove, folder },
-    host: new URL(urls[0] ?? '').host,
+    ...{ deployment, ledger, clock, redis, provider, upstream, troubles, members, add, remove, folder },
+    host: new URL(PUBLIC_URL).host,
     rotateCookieKeys: () => rotateCookieKeys(settings.folder, members),
     setProviderClock: (ms) => {
       aheadMs = ms;
@@ -124,36 +121,24 @@ export async function startStage(needs: { deployment: Deployment; gateways: 2 | 
     stop: async () => {
       await Promise.all([...members].map((member) => remove(member, 'SIGTERM')));
       await Promise.all([provider.stop(), upstream.stop(), plane.stop(), redis.stop()]);
+      clock.stop();
       await settings.remove();
       if (ledger.violations.length === 0) await rm(folder, { recursive: true });
     },
   };
 }
 
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  try {
-    server.listen(port, '127.0.0.1');
-    await once(server, 'listening');
-    server.close();
-    await once(server, 'close');
-    return true;
-  } catch {
-    // Taken: another one will do.
-    return false;
-  }
-}
-
 async function settingsText(
-  at: { urls: readonly string[]; issuer: string; upstream: string; redis: string },
+  at: { issuer: string; upstream: string; redis: string; drainMs: number },
   { store, revocations }: Deployment,
 ): Promise<string> {
   const template = await readFile(new URL('../../config/demo.yaml', import.meta.url), 'utf8');
   const document = parseDocument(template);
   const settings = {
-    'server.publicUrl': at.urls[0],
+    'server.publicUrl': PUBLIC_URL,
+    'server.listen': '127.0.0.1:0',
     'server.admin': '127.0.0.1:0',
-    'server.drain': '3s',
+    'server.drain': `${at.drainMs}ms`,
     // What changes in files is taken over when the schedule says so.
     'server.reloadInterval': '10m',
     'log.level': 'info',
@@ -165,7 +150,7 @@ async function settingsText(
     // Short, so that most requests are proved.
     'decisionCache.maxAge': '2s',
     'auth.timeout': PROVIDER_TIMEOUT,
-    'auth.authorizedUris': at.urls.slice(1),
+    'auth.authorizedUris': [PUBLIC_URL],
     'auth.userAuth.openId.baseUrl': at.issuer,
     'auth.userAuth.openId.clientId': 'web',
     'upstreams.control-plane.url': at.upstream,

@@ -2,7 +2,7 @@ import { Code, ConnectError, createClient, type Interceptor } from '@connectrpc/
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { request } from 'undici';
 import { EchoService } from '../../src/demo/gen/flytegate/demo/v1/echo_pb.ts';
-import type { Chance } from './chance.ts';
+import type { Member } from './member.ts';
 import type { Person } from './people.ts';
 import type { Stage } from './stage.ts';
 
@@ -10,49 +10,78 @@ import type { Stage } from './stage.ts';
 const LONGEST_MS = 15_000;
 const TICK_MS = 200;
 
+/** A stream that somebody asks for. */
+export interface Asked {
+  readonly person: Person;
+  readonly kind: 'events' | 'grpc';
+  readonly through: Member;
+}
+
+interface Stream extends Asked {
+  /** A request that waits for its answer, at a provider that takes its time say, is no stream yet. */
+  state: 'asked' | 'open' | 'ended';
+}
+
+export const streamKinds = ['events', 'grpc'] as const;
+
 /**
- * Opens a stream as somebody and listens until it ends, or the person has left and it should have, or it lasted long enough.
+ * Opens a stream and listens until it ends, or the person has left and it should have, or it lasted long enough.
  */
-export async function watchStreams(stage: Stage, person: Person, chance: Chance, over: AbortSignal): Promise<void> {
-  if (stage.members.length === 0) return;
-  const { url } = chance.oneOf(stage.members);
+export async function watchStream(stage: Stage, asked: Asked, over: AbortSignal): Promise<void> {
+  const { person, through, kind } = asked;
   const cookie = [...person.jar].map(([name, value]) => `${name}=${value}`).join('; ');
   const signal = AbortSignal.any([over, AbortSignal.timeout(LONGEST_MS)]);
-  const kind = chance.oneOf(['events', 'grpc'] as const);
-  const seen = { isOpen: true };
-  const untilShouldEnd = look(stage, person, { kind, seen, over });
-  await (kind === 'events'
-    ? watchEvents(stage, url, cookie, signal)
-    : watchGrpc(stage, { url, cookie, person, signal }));
-  seen.isOpen = false;
-  await untilShouldEnd;
+  const stream: Stream = { ...asked, state: 'asked' };
+  const watched = look(stage, stream, over);
+  await (kind === 'events' ? watchEvents : watchGrpc)(stage, stream, { url: through.url, cookie, signal });
+  if (stream.state === 'open') ended(stage, stream);
+  stream.state = 'ended';
+  await watched;
+}
+
+function opened(stream: Stream): void {
+  if (stream.state === 'open') return;
+  stream.state = 'open';
+  stream.person.streams.push(stream.through.name);
+}
+
+function ended({ ledger, clock }: Stage, { person, through }: Stream): void {
+  person.streams.splice(person.streams.indexOf(through.name), 1);
+  const isUnknown = person.isGone && person.ackAt === undefined;
+  if (!person.isLeaving || isUnknown) return;
+  // Often before whoever signs out hears that it is done.
+  const afterMs = person.ackAt === undefined ? 0 : clock.now() - person.ackAt;
+  const word = afterMs <= 250 ? 'at once' : afterMs <= 1000 ? 'in a second' : 'later';
+  ledger.count(`stream ended with its session, ${word}`);
 }
 
 /** Looks whether a stream goes on although its person is signed out. */
-async function look(
-  { ledger, troubles }: Stage,
-  person: Person,
-  stream: { kind: string; seen: { isOpen: boolean }; over: AbortSignal },
-): Promise<void> {
-  while (stream.seen.isOpen && !stream.over.aborted) {
+async function look({ ledger, troubles, clock }: Stage, stream: Stream, over: AbortSignal): Promise<void> {
+  const { kind, person } = stream;
+  const through = stream.through.name;
+  while (stream.state !== 'ended' && !over.aborted) {
     await new Promise((resolve) => setTimeout(resolve, TICK_MS));
     const { ackAt, subject } = person;
-    if (ackAt === undefined || !stream.seen.isOpen) continue;
-    if (Date.now() <= troubles.inForceAt(ackAt) + TICK_MS) continue;
-    ledger.violate('what a signed-out session has open ends', {
-      subject,
-      kind: stream.kind,
-      ackMsAgo: Date.now() - ackAt,
-    });
+    if (ackAt === undefined || stream.state !== 'open') continue;
+    if (clock.now() <= troubles.endsBy(ackAt) + TICK_MS) continue;
+    const ackMsAgo = Math.round(clock.now() - ackAt);
+    ledger.violate('what a signed-out session has open ends', { subject, kind, through, ackMsAgo });
     return;
   }
 }
 
-async function watchEvents({ ledger, host }: Stage, url: string, cookie: string, signal: AbortSignal): Promise<void> {
+interface Sent {
+  readonly url: string;
+  readonly cookie: string;
+  readonly signal: AbortSignal;
+}
+
+async function watchEvents({ ledger, host }: Stage, stream: Stream, { url, cookie, signal }: Sent): Promise<void> {
   try {
     const headers = { host, cookie, accept: 'text/event-stream' };
     const { statusCode, body } = await request(`${url}/api/v1/ticks`, { headers, signal });
     ledger.count(`events ${statusCode}`);
+    if (statusCode === 200) opened(stream);
     for await (const _ of body) if (statusCode !== 200) break;
     ledger.count('events done');
   } catch {
@@ -61,10 +90,8 @@ async function watchEvents({ ledger, host }: Stage, url: string, cookie: string,
   }
 }
 
-async function watchGrpc(
-  { ledger, troubles }: Stage,
-  { url, cookie, person, signal }: { url: string; cookie: string; person: Person; signal: AbortSignal },
-): Promise<void> {
+async function watchGrpc({ ledger, troubles }: Stage, stream: Stream, { url, cookie, signal }: Sent): Promise<void> {
+  const { person } = stream;
   const withCookie: Interceptor = (next) => (asked) => {
     asked.header.set('cookie', cookie);
     return next(asked);
@@ -72,8 +99,10 @@ async function watchGrpc(
   const transport = createGrpcTransport({ baseUrl: url, interceptors: [withCookie], idleConnectionTimeoutMs: 1000 });
   try {
     const ticks = { text: 'tick', count: 10_000, intervalMs: TICK_MS };
-    for await (const _ of createClient(EchoService, transport).serverStream(ticks, { signal }))
+    for await (const _ of createClient(EchoService, transport).serverStream(ticks, { signal })) {
+      opened(stream);
       ledger.count('grpc message');
+    }
     ledger.count('grpc done');
   } catch (error) {
     const { code, rawMessage } = ConnectError.from(error);

@@ -3,7 +3,7 @@ import { generateKeyPair, SignJWT } from 'jose';
 import type { Chance } from './chance.ts';
 import type { Heard, People, Person, SignOutBy } from './people.ts';
 import type { Stage } from './stage.ts';
-import { watchStreams } from './streams.ts';
+import { streamKinds, watchStream } from './streams.ts';
 
 /** Everybody's requests, until it is stopped. */
 export interface Traffic {
@@ -19,7 +19,12 @@ const troubled = [502, 503, 504];
  * Browsers with sessions, callers with tokens, open streams, people who sign out, and strangers who try what they can; every
  * answer is compared with what may be.
  */
-export function startTraffic(stage: Stage, people: People, chance: Chance, sessions: number): Traffic {
+export function startTraffic(
+  stage: Stage,
+  people: People,
+  needs: { chance: Chance; sessions: number; pace: number },
+): Traffic {
+  const { chance, sessions, pace } = needs;
   const over = new AbortController();
   const loops: Promise<void>[] = [];
   const every = (ms: number, step: () => Promise<unknown>) => {
@@ -34,16 +39,23 @@ export function startTraffic(stage: Stage, people: People, chance: Chance, sessi
   };
   every(60, () => fill(people, sessions));
   for (let n = 0; n < 8; n += 1) every(80, () => askAsSomebody(stage, people, chance));
-  for (let n = 0; n < 2; n += 1) every(60, () => askAsSignedOut(stage, people, chance));
+  for (let n = 0; n < 2; n += 1)
+    every(60, async () => {
+      if (people.signedOut.length > 0)
+        await askAsSignedOut(stage, people, chance.oneOf(people.signedOut), chance.oneOf(pages));
+    });
   every(150, createStrangers(stage, people, chance));
   every(100, createBearers(stage, people, chance));
-  every(1500, async () => {
-    const person = people.signedIn.length > 2 ? chance.oneOf(people.signedIn) : undefined;
-    if (person) await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
+  every(1500 / pace, async () => {
+    if (people.signedIn.length <= 2) return;
+    const person = chance.oneOf(whoLeaves(stage, people, chance));
+    await people.signOut(person, chance.oneOf<SignOutBy>(['person', 'provider', 'operator']));
   });
-  for (let n = 0; n < 4; n += 1)
+  for (let n = 0; n < 8; n += 1)
     every(200, async () => {
-      if (people.signedIn.length > 0) await watchStreams(stage, chance.oneOf(people.signedIn), chance, over.signal);
+      if (people.signedIn.length === 0 || stage.members.length === 0) return;
+      const [person, through] = [chance.oneOf(people.signedIn), chance.oneOf(stage.members)];
+      await watchStream(stage, { person, through, kind: chance.oneOf(streamKinds) }, over.signal);
     });
   return {
     stop: async () => {
@@ -51,6 +63,15 @@ export function startTraffic(stage: Stage, people: People, chance: Chance, sessi
       await Promise.all(loops);
     },
   };
+}
+
+/** Anybody, or one who has a stream open, at a gateway that is about to go if there is such a one. */
+function whoLeaves({ members }: Stage, { signedIn }: People, chance: Chance): readonly Person[] {
+  const watching = signedIn.filter(({ streams }) => streams.length > 0);
+  if (watching.length === 0 || chance.between(0, 2) === 0) return signedIn;
+  const there = new Set(members.map(({ name }) => name));
+  const atLeaving = watching.filter(({ streams }) => streams.some((name) => !there.has(name)));
+  return atLeaving.length > 0 ? atLeaving : watching;
 }
 
 /** Signs somebody in when there are too few. */
@@ -96,18 +117,27 @@ function judgeSomebody(
   if (at >= 0) people.signedIn.splice(at, 1);
 }
 
-async function askAsSignedOut(stage: Stage, people: People, chance: Chance): Promise<void> {
-  if (people.signedOut.length === 0) return;
-  const person = chance.oneOf(people.signedOut);
-  const { ledger, troubles } = stage;
-  const askedAt = Date.now();
-  const heard = await people.ask({ ...person, jar: new Map(person.jar) }, chance.oneOf(pages));
+/**
+ * Asks with the cookies of somebody who has signed out.
+ *
+ * @returns the status of the answer, if there was one
+ */
+export async function askAsSignedOut(
+  stage: Stage,
+  people: People,
+  person: Person,
+  path: string,
+): Promise<number | undefined> {
+  const { ledger, troubles, clock } = stage;
+  const askedAt = clock.now();
+  const heard = await people.ask({ ...person, jar: new Map(person.jar) }, path);
   ledger.count(`signed out ${heard?.status ?? 'cut'}`);
-  if (heard?.status !== 200) return;
+  if (heard?.status !== 200) return heard?.status;
   const { ackAt = 0, subject } = person;
   if (askedAt > troubles.inForceAt(ackAt))
     ledger.violate('nobody is let in wrongly', { subject, signedOutMsAgo: askedAt - ackAt });
   else ledger.count('signed out, and not known everywhere yet');
+  return heard.status;
 }
 
 function createStrangers(stage: Stage, people: People, chance: Chance): () => Promise<void> {

@@ -20,28 +20,38 @@ export interface Troubles {
   mayBeGone(session: { readonly subject: string; readonly begunAt: number }): string | undefined;
   /** The moment from which a sign-out that was acknowledged at `ackAt` is in force; Infinity: while Redis is away. */
   inForceAt(ackAt: number): number;
+  /** The same for what the session had open: whoever cannot be told goes on with that until it can be. */
+  endsBy(ackAt: number): number;
   /** Whether a good token may be refused for a key that is not known yet. */
   areKeysUnsettled(): boolean;
+}
+
+/** Of Redis. */
+interface Outage {
+  readonly from: number;
+  until: number;
 }
 
 /** A sign-out is in force everywhere by then. */
 const EVERYWHERE_MS = 1000;
 /** Until a gateway has noticed that Redis is silent, and until it knows again what happened meanwhile. */
 const NOTICE_MS = 3000;
-const CATCH_UP_MS = 5000;
+const CATCH_UP_MS = 1500;
+/** By then it has told the others what it renewed meanwhile. */
+const TELL_MS = 5000;
 /** What a gateway has heard from the provider it has told the others, and the browser has taken. */
 const TOLD_MS = 2000;
 /** A key that was not there is asked for again after 5 s, and after 10 s more. */
 const KEYS_MS = 20_000;
 
-export function createTroubles({ store, revocations }: Deployment): Troubles {
-  const away: { from: number; until: number }[] = [];
+/** @param now by the clock that everything here is told in */
+export function createTroubles({ store, revocations }: Deployment, now: () => number): Troubles {
+  const away: Outage[] = [];
   const spent = new Map<string, number>();
   /** Person → since when their refresh token may be spent without their session knowing, and why. */
   const atRisk = new Map<string, string>();
   let emptiedAt = 0;
   let keysAt = 0;
-  const now = () => Date.now();
   /** Whoever was renewed since then may have been so in vain. */
   const risk = (since: number, why: string) => {
     for (const [subject, at] of spent) if (at >= since && !atRisk.has(subject)) atRisk.set(subject, why);
@@ -50,8 +60,19 @@ export function createTroubles({ store, revocations }: Deployment): Troubles {
   /** Since when a gateway may hold what it could not tell. */
   const untoldSince = () => {
     const last = lastOutage();
-    const isRecent = last !== undefined && now() < last.until + CATCH_UP_MS;
+    const isRecent = last !== undefined && now() < last.until + TELL_MS;
     return (isRecent ? last.from : now()) - TOLD_MS;
+  };
+  /** @param unheard when it is in force after Redis fell silent before everybody had heard of it */
+  const latest = (ackAt: number, unheard: (outage: Outage) => number) => {
+    let at = ackAt + EVERYWHERE_MS;
+    for (const outage of away) {
+      const { from, until } = outage;
+      if (from >= ackAt - TOLD_MS && from <= ackAt + EVERYWHERE_MS) at = Math.max(at, unheard(outage));
+      // Where nobody insists on revocations, a gateway that does not know of this one lets the session in.
+      if (revocations === 'best-effort' && until + CATCH_UP_MS > ackAt) at = Math.max(at, until + CATCH_UP_MS);
+    }
+    return at;
   };
   return {
     redis: (isEmptied) => {
@@ -72,7 +93,7 @@ export function createTroubles({ store, revocations }: Deployment): Troubles {
     noteKill: () => risk(untoldSince(), 'killed with the new refresh token'),
     noteEnd: () => {
       const last = lastOutage();
-      if (last !== undefined && now() < last.until + CATCH_UP_MS) risk(untoldSince(), 'ended while Redis was away');
+      if (last !== undefined && now() < last.until + TELL_MS) risk(untoldSince(), 'ended while Redis was away');
     },
     noteKeys: () => {
       keysAt = now();
@@ -82,16 +103,8 @@ export function createTroubles({ store, revocations }: Deployment): Troubles {
       if (store === 'redis' && begunAt <= emptiedAt) return 'sessions were in the Redis that was emptied';
       return atRisk.get(subject);
     },
-    inForceAt: (ackAt) => {
-      let at = ackAt + EVERYWHERE_MS;
-      for (const { from, until } of away) {
-        // Acknowledged, and Redis fell silent before everybody had heard of it.
-        if (from >= ackAt - TOLD_MS && from <= ackAt + EVERYWHERE_MS) at = Math.max(at, from + NOTICE_MS);
-        // Where nobody insists on revocations, a gateway that does not know of this one lets the session in.
-        if (revocations === 'best-effort' && until + CATCH_UP_MS > ackAt) at = Math.max(at, until + CATCH_UP_MS);
-      }
-      return at;
-    },
+    inForceAt: (ackAt) => latest(ackAt, ({ from }) => from + NOTICE_MS),
+    endsBy: (ackAt) => latest(ackAt, ({ until }) => until + CATCH_UP_MS),
     areKeysUnsettled: () => now() < keysAt + KEYS_MS,
   };
 }

@@ -235,6 +235,22 @@ describe('doctor, of settings and secrets,', () => {
     assert.match((await look({ issuer })).of('cookies'), /^ok .*Secure, for this host only, DefaultMode/);
   });
 
+  it('finds services on hosts of their own that the session cookie does not reach', async () => {
+    const route = (host: string, access = 'authenticated') => ({ host, path: '/', upstream: 'control-plane', access });
+    const ours = { path: '/', upstream: 'control-plane' };
+    const of = async (routes: readonly unknown[], more = {}) =>
+      (await look({ issuer, settings: { routes, ...more } })).of('app-hosts');
+    const some = [route('app.example.com'), route('*.apps.example.com'), route('docs.example.com', 'public'), ours];
+    assert.match(
+      await of(some),
+      /^warning .*does not reach app\.example\.com, \*\.apps\.example\.com: .*cookieSetting/,
+    );
+    const domain = { 'auth.userAuth.cookieSetting.domain': 'example.com' };
+    assert.match(await of(some, domain), /^ok .*for example\.com reaches app\.example\.com, \*\.apps/);
+    assert.match(await of([...some, route('app.example.net')], domain), /^warning .*reach app\.example\.net: /);
+    assert.match(await of([route('flyte.example.com'), route('docs.example.com', 'public'), ours]), /^ok .*none/);
+  });
+
   it('finds a secret that everybody on the machine can read', async () => {
     const files = { 'open/secret': 'hush hush' };
     const settings = { 'auth.userAuth.openId.clientSecretFile': 'open/secret' };

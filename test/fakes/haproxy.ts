@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { spawnBound } from './bound-child.ts';
 import { untilListening } from './nginx.ts';
 
 /** One of the servers that requests are shared out among, on 127.0.0.1. */
@@ -30,7 +30,8 @@ export async function startHaproxy(options: {
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-haproxy-'));
   const file = join(folder, 'haproxy.cfg');
   await writeFile(file, settings(port, grpcPort, servers));
-  const child = spawn(path, ['-db', '-f', file], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawnBound(path, ['-db', '-f', file]);
+  child.stdout.resume();
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString();

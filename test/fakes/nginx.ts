@@ -1,10 +1,14 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { spawnBound } from './bound-child.ts';
+import { freePort } from './free-port.ts';
+
+export { freePort } from './free-port.ts';
 
 export interface Nginx {
   /** Where browsers, curl and WebSockets go. */
@@ -13,6 +17,8 @@ export interface Nginx {
   readonly grpcUrl: string;
   /** What nginx wrote to its error log. */
   errors(): Promise<string>;
+  /** Has it serve another site from now on (SIGHUP): what has begun goes on as it began. */
+  reload(site: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -39,16 +45,19 @@ export async function startNginx(options: {
   const folder = await mkdtemp(join(tmpdir(), 'flytegate-nginx-'));
   const example =
     options.site ?? (await readFile(join(import.meta.dirname, '../../config/nginx/flytegate.conf'), 'utf8'));
-  const site = example
-    .replaceAll('127.0.0.1:8080', `127.0.0.1:${options.gateway}`)
-    .replaceAll('127.0.0.1:8090', `127.0.0.1:${options.upstream}`)
-    .replaceAll('localhost:8000', `localhost:${port}`)
-    .replace('listen 8000;', `listen 127.0.0.1:${port};`)
-    .replace('listen 8001 http2;', `listen 127.0.0.1:${grpcPort} http2;`);
-  await writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
-  const child = spawn(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const write = (text: string) => {
+    const site = text
+      .replaceAll('127.0.0.1:8080', `127.0.0.1:${options.gateway}`)
+      .replaceAll('127.0.0.1:8090', `127.0.0.1:${options.upstream}`)
+      .replaceAll('localhost:8000', `localhost:${port}`)
+      .replace('listen 8000;', `listen 127.0.0.1:${port};`)
+      .replace('listen 8001 http2;', `listen 127.0.0.1:${grpcPort} http2;`);
+    return writeFile(join(folder, 'nginx.conf'), whole(folder, cached(site, folder, options.cacheKey)));
+  };
+  await write(example);
+  // By SIGTERM, at which it ends its workers.
+  const child = spawnBound(options.path, ['-p', folder, '-c', join(folder, 'nginx.conf')], { orphanedBy: 'SIGTERM' });
+  child.stdout.resume();
   let complaint = '';
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString();
@@ -58,24 +67,16 @@ export async function startNginx(options: {
     url: `http://localhost:${port}`,
     grpcUrl: `http://localhost:${grpcPort}`,
     errors: () => readFile(join(folder, 'error.log'), 'utf8'),
+    reload: async (site) => {
+      await write(site);
+      child.kill('SIGHUP');
+    },
     stop: async () => {
       child.kill('SIGTERM');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** A port that was free a moment ago, for programs that cannot ask the system for one themselves. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const at = probe.address();
-      probe.close(() => resolve(typeof at === 'object' && at ? at.port : 0));
-    });
-  });
 }
 
 function cached(site: string, folder: string, key: string | true | undefined): string {

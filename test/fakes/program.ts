@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { spawnBound } from './bound-child.ts';
 
 /** A command of the project, running as a process of its own. */
 export interface Running {
@@ -20,10 +20,7 @@ const root = join(import.meta.dirname, '../..');
  * @throws when it ends before that
  */
 export async function startProgram(file: string, args: readonly string[], ready: RegExp): Promise<Running> {
-  const child = spawn(process.execPath, ['--import', 'tsx', file, ...args], {
-    cwd: root,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const child = spawnBound(process.execPath, ['--import', 'tsx', file, ...args], { cwd: root });
   let text = '';
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   for (const stream of [child.stdout, child.stderr]) {

@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Asked, accessToken, changed, nowS, personClaims, type State, sign } from './provider-state.ts';
 
 /** Answers one request to the fake provider; see `provider.ts`. */
@@ -13,7 +14,7 @@ export async function answer(state: State, request: IncomingMessage, response: S
   const body = await bodyOf(request);
   state.calls[asked] += 1;
   for (const look of [...state.watchers]) look();
-  await state.held.get(asked);
+  await Promise.all([state.held.get(asked), sleep(state.behaviour.latencyMs[asked] ?? 0, undefined, { ref: false })]);
   const scripted = state.behaviour.answers[asked];
   if (scripted) {
     response.writeHead(scripted.status, { 'content-type': 'application/json', ...scripted.fields });

@@ -48,11 +48,15 @@ export interface Behaviour {
   clients: Readonly<Record<string, string>> | undefined;
   /** What introspection says of tokens, besides `active: true`; it knows no others. */
   opaque: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** How long it takes over an answer. */
+  readonly latencyMs: Partial<Record<Asked, number>>;
   /** Answers in place of the proper ones: errors, garbage, oversized bodies. */
   readonly answers: Partial<Record<Asked, Answer>>;
 }
 
 export interface ProviderOptions {
+  /** For one that has to come back to a port which nobody else is given meanwhile; otherwise the system chooses. */
+  readonly port?: number;
   /** Path of the issuer, e.g. `/oauth2/default`. */
   readonly path?: string;
   /** `aud` of access tokens. */
@@ -109,6 +113,7 @@ export async function initialState(options: ProviderOptions): Promise<State> {
       authorizeResponse: {},
       clients: undefined,
       opaque: {},
+      latencyMs: {},
       answers: {},
     },
     calls: { discovery: 0, jwks: 0, authorize: 0, token: 0, userinfo: 0, revoke: 0, logout: 0, introspect: 0 },

@@ -59,7 +59,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Fake
     answer(state, request, response).catch((cause: unknown) => response.writeHead(500).end(String(cause)));
   });
   const open = (port: number) => new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  await open(0);
+  await open(options.port ?? 0);
   const { port } = server.address() as AddressInfo;
   state.issuer = `http://127.0.0.1:${port}${options.path ?? ''}`;
   return {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -7,7 +7,8 @@ import { createClient } from '@redis/client';
 import type { RedisSettings } from '../../src/config/config.ts';
 import { Secret } from '../../src/config/secret.ts';
 import { requireProgram } from '../programs.ts';
-import { freePort } from './nginx.ts';
+import { spawnBound } from './bound-child.ts';
+import { freePort } from './free-port.ts';
 
 /** A real redis-server on a free port of 127.0.0.1, which forgets everything when it ends. */
 export interface RedisServer {
@@ -82,7 +83,7 @@ export async function startRedis(
 
 async function run(file: readonly string[], args: readonly string[]): Promise<ChildProcess> {
   const quiet = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--daemonize', 'no'];
-  const child = spawn(redisProgram.path, [...file, ...quiet, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawnBound(redisProgram.path, [...file, ...quiet, ...args]);
   let said = '';
   const ready = new Promise<void>((resolve, reject) => {
     for (const stream of [child.stdout, child.stderr])

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { spawnBound } from '../fakes/bound-child.ts';
 import { endLater } from './rig.ts';
 
 const cli = fileURLToPath(new URL('../../src/cli.ts', import.meta.url));
@@ -28,24 +28,32 @@ export function startChild(settings: string, nodeOptions: readonly string[] = []
   return startProgram([...nodeOptions, '--import', 'tsx', cli, 'serve', '--config', settings]);
 }
 
-/** The same with several workers, which are processes of its own. */
-export function startWorkers(settings: string, workers: number): Promise<Child> {
-  const entry = fileURLToPath(new URL('./workers-entry.ts', import.meta.url));
+/**
+ * The same with several workers, which are processes of its own.
+ *
+ * @param program what they run, where it is not the usual one
+ */
+export function startWorkers(
+  settings: string,
+  workers: number,
+  program = new URL('./workers-entry.ts', import.meta.url),
+): Promise<Child> {
+  const entry = fileURLToPath(program);
   return startProgram(['--import', 'tsx', entry, settings, String(workers)]);
 }
 
 async function startProgram(args: readonly string[]): Promise<Child> {
-  const child: ChildProcess = spawn(process.execPath, [...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawnBound(process.execPath, args);
   const ended = once(child, 'close').then(([code, signal]) => code ?? signal);
   endLater(async () => {
     child.kill('SIGKILL');
     await ended;
   });
   const out: Buffer[] = [];
-  child.stdout?.on('data', (data: Buffer) => out.push(data));
+  child.stdout.on('data', (data: Buffer) => out.push(data));
   let said = '';
   const listening = new Promise<readonly [string, string]>((resolve) => {
-    child.stderr?.on('data', (data: Buffer) => {
+    child.stderr.on('data', (data: Buffer) => {
       said += data.toString();
       const [, url, admin] = /listens on (\S+), admin on (\S+)\n/.exec(said) ?? [];
       if (url !== undefined && admin !== undefined) resolve([url, admin]);

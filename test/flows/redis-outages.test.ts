@@ -79,7 +79,8 @@ describe('a gateway whose sessions are in Redis', { skip, timeout: 100_000 }, ()
     assert.equal(first.one('set-cookie'), undefined);
     const begun = performance.now();
     for (let n = 0; n < 50; n++) assert.equal((await get(unseen)).status, 503);
-    assert.ok(performance.now() - begun < 1000, 'fifty noes');
+    // A busy machine takes a while for fifty answers; to wait for Redis each time would take fifty seconds.
+    assert.ok(performance.now() - begun < 10_000, 'fifty noes');
     const { ready, missing } = await untilMissing(rig, 2);
     assert.deepEqual([ready, missing], [true, ['redis', 'sign-outs elsewhere']]);
     assert.equal(await metric(rig, 'flytegate_redis_up{connection="commands"}'), '0');

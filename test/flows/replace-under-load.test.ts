@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'node:test';
+import { setInterval } from 'node:timers/promises';
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
 import { parseDocument } from 'yaml';
 import { EchoService } from '../../src/demo/gen/flytegate/demo/v1/echo_pb.ts';
@@ -56,6 +57,56 @@ server { listen 8000; location / {
     replaceAll(front));
 });
 
+describe('Two gateways behind nginx, grpc_pass, reloaded as their /readyz says', {
+  skip: nginx.skip,
+  timeout: 110_000,
+}, () => {
+  let front: Front;
+  before(async () => {
+    const port = await freePort();
+    // Nothing is tried twice: what fails at one of them has failed.
+    front = await startGateways(port, '3s');
+    const site = (servers: readonly Balanced[]) => `upstream gateways {
+  ${servers.map((one) => `server 127.0.0.1:${one.port} max_fails=0;`).join(' ')} keepalive 16;
+}
+server { listen 8000; return 404; }
+server { listen 8001 http2; location / {
+  grpc_pass grpc://gateways; grpc_next_upstream off; grpc_set_header Host $http_host;
+} }`;
+    const started = await startNginx({ path: nginx.path, gateway: 0, upstream: 0, port, site: site(front.servers) });
+    endLater(started.stop);
+    endLater(follow(front.servers, (ready) => started.reload(site(ready))));
+    front.load.push(grpcLoad(Number(new URL(started.grpcUrl).port), front.authorization));
+    front.paths.splice(0, 1, unary);
+  });
+
+  it('are replaced one after the other under load, and no gRPC call fails', () => replaceAll(front));
+});
+
+/** Does what an ingress controller does: asks `/readyz` every 100 ms, and tells of those that are ready when they change. */
+function follow(servers: readonly Balanced[], onChange: (ready: readonly Balanced[]) => Promise<void>) {
+  const over = new AbortController();
+  const isReady = async ({ admin }: Balanced) => {
+    const answer = await ask(`http://127.0.0.1:${admin}/readyz`).catch(() => undefined);
+    return answer?.status === 200;
+  };
+  const run = async () => {
+    let before = servers.length;
+    for await (const _ of setInterval(100, undefined, { signal: over.signal })) {
+      const states = await Promise.all(servers.map(isReady));
+      const ready = servers.filter((_, n) => states[n]);
+      // One at a time is replaced.
+      if (ready.length !== before) await onChange(ready);
+      before = ready.length;
+    }
+  };
+  const running = run().catch((cause: unknown) => assert.ok(over.signal.aborted, String(cause)));
+  return async () => {
+    over.abort();
+    await running;
+  };
+}
+
 /** The gateways, and what asks them all the time. */
 interface Front {
   readonly url: string;
@@ -71,12 +122,12 @@ interface Front {
 /** @throws what a caller would call a failed request */
 type Load = () => Promise<void>;
 
-async function startGateways(port: number): Promise<Front> {
+async function startGateways(port: number, drainDelay = '1s'): Promise<Front> {
   const rig = await startFakeRig({ publicUrl: `http://localhost:${port}` });
   // Its provider, control plane and settings are what is wanted.
   await rig.stop();
   const servers = await Promise.all([place(), place()]);
-  const settings = await Promise.all(servers.map((server, n) => settingsFor(rig, server, n)));
+  const settings = await Promise.all(servers.map((server, n) => settingsFor(rig, server, { n, drainDelay })));
   const children = await Promise.all(settings.map((settings) => startChild(settings)));
   const authorization = `Bearer ${await rig.provider.accessToken()}`;
   return { url: rig.url, authorization, servers, settings, children, load: [], paths: ['/api/v1/projects'] };
@@ -86,12 +137,16 @@ async function place(): Promise<Balanced> {
   return { port: await freePort(), admin: await freePort() };
 }
 
-async function settingsFor(rig: FakeRig, { port, admin }: Balanced, n: number): Promise<string> {
+async function settingsFor(
+  rig: FakeRig,
+  { port, admin }: Balanced,
+  { n, drainDelay }: { n: number; drainDelay: string },
+): Promise<string> {
   const document = parseDocument(await readFile(rig.settings.file, 'utf8'));
   document.setIn(['server', 'listen'], `127.0.0.1:${port}`);
   document.setIn(['server', 'admin'], `127.0.0.1:${admin}`);
   document.setIn(['server', 'drain'], '5s');
-  document.setIn(['server', 'drainDelay'], '1s');
+  document.setIn(['server', 'drainDelay'], drainDelay);
   const file = join(rig.settings.folder, `gateway-${n}.yaml`);
   await writeFile(file, document.toString());
   return file;

@@ -7,16 +7,23 @@ import type { Replica, ReplicatedRig } from './replicas.ts';
 import { startReplicatedRig } from './replicas.ts';
 
 const page = '/api/v1/projects';
+/** What the provider takes over a token, when it is slow, and when it is slower still. */
+const [SLOW_MS, SLOWER_MS] = [5000, 6000];
+/** Each question may take longer than that; with two seconds on top it is how long a lease lasts. */
+const TIMEOUT_MS = 8000;
 
 for (const [store, settings] of [
   ['cookie', { coordination: 'redis' }],
   ['redis', { 'session.store': 'redis' }],
 ] as const) {
-  describe(`three gateways that share a Redis (store: ${store})`, { skip: redisProgram.skip, timeout: 100_000 }, () => {
+  describe(`three gateways that share a Redis (store: ${store})`, { skip: redisProgram.skip, timeout: 120_000 }, () => {
     let rig: ReplicatedRig;
     let replicas: Replica[];
     before(async () => {
-      rig = await startReplicatedRig({ settings });
+      rig = await startReplicatedRig({
+        files: { 'secrets/oidc_client_secret': 'the new secret\nthe old secret\n' },
+        settings: { 'auth.timeout': `${TIMEOUT_MS}ms`, ...settings },
+      });
       replicas = await Promise.all([rig.addReplica(), rig.addReplica(), rig.addReplica()]);
     });
 
@@ -37,6 +44,7 @@ for (const [store, settings] of [
     it('make one token call for 1,000 requests at the moment of expiry, a third aborted, and sign nobody out', async () => {
       const cookie = await signInExpired();
       const asked = rig.provider.calls.token;
+      rig.provider.behaviour.latencyMs.token = SLOW_MS;
       const release = rig.provider.hold('token');
       const leaving = new AbortController();
       const statuses = Array.from({ length: 1000 }, async (_, at) => {
@@ -53,11 +61,13 @@ for (const [store, settings] of [
         }
       });
       await rig.provider.whenAsked('token', asked + 1);
-      // The provider takes as long as it takes for all of them to wait for it.
+      const since = performance.now();
+      // The provider takes five seconds, and as long as it takes for all of them to wait for it.
       for (const replica of replicas) while ((await waitingAt(replica)) < 333) await new Promise(setImmediate);
       leaving.abort();
       release();
       const counts = Object.groupBy(await Promise.all(statuses), String);
+      assert.ok(performance.now() - since > SLOW_MS - 500, 'the provider was slow');
       assert.deepEqual([counts['200']?.length, counts['left']?.length], [666, 334]);
       assert.equal(rig.provider.calls.token, asked + 1);
       // Set-Cookie gets lost: stragglers come with the old cookie, everywhere.
@@ -66,6 +76,27 @@ for (const [store, settings] of [
         assert.equal(status, 200);
       }
       assert.equal(rig.provider.calls.token, asked + 1);
+      rig.provider.behaviour.latencyMs.token = 0;
+    });
+
+    // A lease is the same whatever is kept where.
+    it('spend a token once also where the provider takes longer than a lease lasts', {
+      skip: store !== 'cookie',
+    }, async () => {
+      const cookie = await signInExpired();
+      const asked = rig.provider.calls.token;
+      const { behaviour } = rig.provider;
+      // First the provider does not know the client by this secret, and takes its time to say so; then by the other.
+      behaviour.clients = { web: 'the old secret' };
+      behaviour.latencyMs.token = SLOWER_MS;
+      assert.ok(2 * SLOWER_MS > TIMEOUT_MS + 2000);
+      const statuses = await Promise.all(
+        replicas.map(async ({ ask }) => (await ask('/me', { fields: { cookie } })).status),
+      );
+      assert.deepEqual(statuses, [200, 200, 200]);
+      const uses = rig.provider.tokenRequests.slice(asked).map((request) => request.get('refresh_token'));
+      assert.deepEqual([uses.length, new Set(uses).size], [2, 1]);
+      Object.assign(behaviour, { clients: undefined, latencyMs: {} });
     });
 
     it('refuse a session everywhere in under a second after it was signed out at one of them', async () => {

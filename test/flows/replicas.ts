@@ -8,6 +8,8 @@ import { endLater, type FakeRig, type RigOptions, startFakeRig } from './rig.ts'
 
 /** A gateway as a process of its own, beside the rig's. */
 export interface Replica extends Child {
+  /** Its settings. */
+  readonly file: string;
   /** One request, under the public host. */
   ask(path: string, question?: Question): Promise<Answer>;
 }
@@ -15,7 +17,8 @@ export interface Replica extends Child {
 /** A gateway in this process, with a Redis; replicas are processes of their own from the same files. */
 export interface ReplicatedRig extends FakeRig {
   readonly redis: RedisServer;
-  addReplica(): Promise<Replica>;
+  /** @param settings that are otherwise there */
+  addReplica(settings?: RigOptions['settings']): Promise<Replica>;
 }
 
 /** @param options.settings beside those of Redis */
@@ -28,10 +31,12 @@ export async function startReplicatedRig(options: RigOptions = {}): Promise<Repl
   return {
     ...rig,
     redis,
-    addReplica: async () => {
-      const child = await startChild(await settingsOf(rig));
+    addReplica: async (changes = {}) => {
+      const file = await settingsOf(rig, changes);
+      const child = await startChild(file);
       return {
         ...child,
+        file,
         ask: (path, question = {}) => ask(child.url + path, { ...question, fields: { host, ...question.fields } }),
       };
     },
@@ -41,9 +46,10 @@ export async function startReplicatedRig(options: RigOptions = {}): Promise<Repl
 let made = 0;
 
 /** The rig's settings with ports of the system's choice. */
-async function settingsOf(rig: FakeRig): Promise<string> {
+async function settingsOf(rig: FakeRig, changes: NonNullable<RigOptions['settings']>): Promise<string> {
   const document = parseDocument(await readFile(rig.settings.file, 'utf8'));
-  document.setIn(['server', 'listen'], '127.0.0.1:0');
+  const settings = { 'server.listen': '127.0.0.1:0', ...changes };
+  for (const [path, value] of Object.entries(settings)) document.setIn(path.split('.'), document.createNode(value));
   made += 1;
   const file = join(rig.settings.folder, `replica-${made}.yaml`);
   await writeFile(file, document.toString());

@@ -321,6 +321,19 @@ describe('serviceApp.tokenUrl', () => {
     });
 });
 
+describe('serviceApp.tokenUrl, while the provider hangs over its metadata', { timeout: 30_000 }, () => {
+  it('is asked all the same, and soon', async () => {
+    const tokens = await startEchoUpstream({ kind: 'reply', status: 503, fields: [], body: '' });
+    endLater(tokens.close);
+    const asked = tokens.next();
+    // Longer than this test may take, like the time that metadata may.
+    const settings = { 'serviceApp.tokenUrl': `${tokens.url}/token`, 'auth.timeout': '1m' };
+    await startOne({ settings, behaviour: { latencyMs: { discovery: 60_000 } } });
+    const request = await asked;
+    assert.equal((await request.body).toString(), 'scope=all&grant_type=client_credentials');
+  });
+});
+
 describe('serviceApp.audience', () => {
   it('is asked for, and by default no audience is', async () => {
     for (const audience of [undefined, 'https://flyte.example.com']) {

@@ -19,7 +19,8 @@ describe('Two workers that share a Redis', { skip: redisProgram.skip, timeout: 6
     const me = async () => (await ask(`${rig.url}/me`, { fields: { cookie, connection: 'close' } })).status;
     for (let i = 0; i < 4; i += 1) assert.equal(await me(), 200);
     assert.equal((await ask(`${rig.url}/logout`, { fields: { cookie } })).status, 302);
-    const until = Date.now() + 1000;
+    // That it takes under a second is proved elsewhere; here other processes may have to share a busy machine.
+    const until = Date.now() + 10_000;
     while (Date.now() < until && ((await me()) === 200 || (await me()) === 200));
     for (let i = 0; i < 6; i += 1) assert.equal(await me(), 401);
     child.kill('SIGTERM');

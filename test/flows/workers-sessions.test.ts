@@ -36,7 +36,8 @@ describe('Three workers with sessions in Redis', { skip: redisProgram.skip, time
   // On a new connection each time, and connections go to the workers in turn.
   const me = async (cookie: string) => (await ask(`${rig.url}/me`, { fields: { cookie, connection: 'close' } })).status;
   const everywhere = async (cookie: string, status: number) => {
-    const until = performance.now() + 1000;
+    // That it takes under a second is proved elsewhere; here other processes may have to share a busy machine.
+    const until = performance.now() + 10_000;
     const all = () => Promise.all(Array.from({ length: 6 }, () => me(cookie)));
     let statuses = await all();
     while (statuses.some((one) => one !== status) && performance.now() < until) statuses = await all();
@@ -93,7 +94,7 @@ describe('Three workers with sessions in Redis', { skip: redisProgram.skip, time
       const send = await say(claims);
       assert.equal((await send()).status, 200);
       await everywhere(cookie, 401);
-      const until = performance.now() + 1000;
+      const until = performance.now() + 10_000;
       while ((await listed()).length > 0 && performance.now() < until);
       assert.deepEqual([before.length > 0, await listed()], [true, []]);
       return send;

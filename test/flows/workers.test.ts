@@ -44,6 +44,8 @@ describe('Three workers under load', { timeout: 100_000 }, () => {
     const counted = await forwarded(child);
     // Lines stay together for up to a second: whom each caller had must be known before one of them takes its lines along.
     await until(() => new Set(forwardedLines(child).map(({ path }) => path)).size === CALLERS);
+    // The primary process keeps its own lines together, too.
+    await until(() => listening(child).length === 3);
     const [victim] = listening(child);
     assert.ok(victim);
     process.kill(victim.pid, 'SIGKILL');

@@ -43,7 +43,7 @@ const callers = [
 ] as const;
 
 for (const [name, call] of callers)
-  describe(`an answer that breaks off in the middle, for a caller over ${name}`, () => {
+  describe(`an answer that breaks off in the middle, for a caller over ${name}`, { timeout: 60_000 }, () => {
     for (const { type, endFlag, form } of tongues) {
       it(`ends in the words of ${type} between two envelopes`, async () => {
         const { body, isRegular } = await call(type, form(Buffer.concat([message, message])));
@@ -91,7 +91,7 @@ for (const [name, call] of callers)
       });
   });
 
-describe('a gRPC answer that breaks off in the middle', () => {
+describe('a gRPC answer that breaks off in the middle', { timeout: 60_000 }, () => {
   it('ends by trailers, inside a message as well', async () => {
     const { stream, trailers } = await grpcCall('application/grpc+proto', message.subarray(0, 7));
     const received = await trailers;
@@ -107,7 +107,7 @@ describe('a gRPC answer that breaks off in the middle', () => {
   });
 });
 
-describe('an HTTP/1.1 upstream that breaks off in the middle', () => {
+describe('an HTTP/1.1 upstream that breaks off in the middle', { timeout: 60_000 }, () => {
   it('ends in the words of Connect between two envelopes, too', async () => {
     const upstream = await raw.raw((socket) => {
       socket.write('HTTP/1.1 200 OK\r\nContent-Type: application/connect+proto\r\nTransfer-Encoding: chunked\r\n\r\n');

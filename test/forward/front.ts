@@ -24,6 +24,8 @@ export interface Front {
   nextOutcome(): Promise<Forwarded>;
   /** The caller's side of the newest exchange. */
   readonly lastWire: () => Wire | undefined;
+  /** What was thrown for mistakes of ours; the caller's connection is closed then. */
+  readonly crashes: readonly unknown[];
   /** What metrics hear of the upstream. */
   state(): UpstreamState;
   /** What passing on a bare request of some method throws. */
@@ -129,11 +131,17 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     ...(needs.pauses && { pauses: needs.pauses }),
   });
 
+  const crashes: unknown[] = [];
+  const passed = async (exchange: Exchange) => forward(exchange, planOf(needs, exchange.head));
   let last: Wire | undefined;
   const handle = async (wire: Wire, exchange: Exchange) => {
     last = wire;
     await needs.decision?.(wire);
-    const outcome = await forward(exchange, planOf(needs, exchange.head));
+    const outcome = await passed(exchange).catch((cause: unknown) => void crashes.push(cause));
+    if (outcome === undefined) {
+      (wire.kind === 'http1' ? wire.request.socket : wire.kind === 'http2' ? wire.stream : wire.socket).destroy();
+      return;
+    }
     if (outcome.kind === 'failed') refuse(wire, outcome.code);
     outcomes.push(outcome);
     waiters.shift()?.(outcome);
@@ -167,6 +175,7 @@ export async function startFront(needs: FrontNeeds): Promise<Front> {
     measured,
     nextOutcome: () => new Promise((resolve) => waiters.push(resolve)),
     lastWire: () => last,
+    crashes,
     state: () => state(),
     outcomeOf: (method) =>
       codeThrown(() => forward({ head: { method } } as Exchange, planOf(needs, { authority: '', target: '/' }))),

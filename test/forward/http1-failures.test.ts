@@ -12,7 +12,7 @@ after(stage.close);
 
 const GET = 'GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n';
 
-describe('a failing HTTP/1.1 upstream', () => {
+describe('a failing HTTP/1.1 upstream', { timeout: 60_000 }, () => {
   it('that does not listen is unreachable', async () => {
     const door = await front({ upstream: { port: await deadPort() } });
     assert.match(await talk(door.http1Port, GET), /upstream_unreachable$/);

@@ -10,7 +10,7 @@ const stage = createHttp2Stage();
 const { startUpstream, front, caller } = stage;
 after(stage.close);
 
-describe('connections to an HTTP/2 upstream', () => {
+describe('connections to an HTTP/2 upstream', { timeout: 60_000 }, () => {
   it('carry many requests each, and are as many as its limit makes necessary', async () => {
     const held: ServerHttp2Stream[] = [];
     const all = Promise.withResolvers<void>();

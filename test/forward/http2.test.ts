@@ -9,7 +9,7 @@ const stage = createHttp2Stage();
 const { startUpstream, front, caller } = stage;
 after(stage.close);
 
-describe('a request to an HTTP/2 upstream', () => {
+describe('a request to an HTTP/2 upstream', { timeout: 60_000 }, () => {
   it('arrives byte for byte with its trailers, and so does the answer', async () => {
     const answer = [...':status 201 x-b 1 x-a \u00e7 x-b 2 set-cookie a set-cookie b'.split(' '), 'date', 'yesterday'];
     const trailers: unknown[] = [];
@@ -111,7 +111,7 @@ describe('a request to an HTTP/2 upstream', () => {
   });
 });
 
-describe('an answer of an HTTP/2 upstream', () => {
+describe('an answer of an HTTP/2 upstream', { timeout: 60_000 }, () => {
   it('that is trailers only stays so', async () => {
     const upstream = await startUpstream((stream) => {
       stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '16' }, { endStream: true });

@@ -1,6 +1,6 @@
 import type { Call, Caller, Question } from './caller.ts';
 import { type Pair, type Stage, startStage } from './pairs.ts';
-import type { Arrival } from './upstream.ts';
+import type { Arrival, UpstreamNeeds } from './upstream.ts';
 
 /** A stage where each test answers its own requests. */
 export interface ByHand extends Stage {
@@ -18,14 +18,19 @@ export interface Met {
   readonly arrival: Arrival;
 }
 
-export async function startByHand(pair: Pair, settings: Readonly<Record<string, unknown>> = {}): Promise<ByHand> {
+export async function startByHand(
+  pair: Pair,
+  settings: Readonly<Record<string, unknown>> = {},
+  onUpgrade?: UpstreamNeeds['onUpgrade'],
+): Promise<ByHand> {
   const arrivals = new Map<string, PromiseWithResolvers<Arrival>>();
   const expected = (target: string) => {
     const known = arrivals.get(target) ?? Promise.withResolvers<Arrival>();
     arrivals.set(target, known);
     return known;
   };
-  const stage = await startStage(pair, { serve: (arrival) => expected(arrival.target).resolve(arrival), settings });
+  const serve = (arrival: Arrival) => expected(arrival.target).resolve(arrival);
+  const stage = await startStage(pair, { serve, settings, ...(onUpgrade && { onUpgrade }) });
   const open = (target: string, question: Partial<Question> = {}) => openBy(stage.through, stage, target, question);
   const take = async (target: string) => {
     const arrival = await expected(target).promise;

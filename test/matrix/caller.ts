@@ -66,6 +66,29 @@ export function createCaller(protocol: Protocol, port: number): Caller {
   }
 }
 
+/**
+ * The same with a connection for each call. Two ends of Node's HTTP/2 on one connection can wait for each other for ever:
+ * neither reads while its own writes wait, and what a kernel that is short of memory takes is not enough for both ways.
+ */
+export function createFreshCaller(protocol: Protocol, port: number): Caller {
+  const all = new Set<Caller>();
+  return {
+    open: (question) => {
+      const caller = createCaller(protocol, port);
+      all.add(caller);
+      const call = caller.open(question);
+      call.ended.then(() => {
+        all.delete(caller);
+        caller.close();
+      });
+      return call;
+    },
+    close: () => {
+      for (const caller of all) caller.close();
+    },
+  };
+}
+
 function call1(protocol: 'HTTP/1.1' | 'HTTP/1.1 over TLS', port: number, question: Question): Call {
   const { method, target: path, authority, fields } = question;
   const options = { host: '127.0.0.1', port, method, path, agent: false, headers: ['Host', authority, ...fields] };

@@ -1,7 +1,7 @@
 import { makeSettingsFolder } from '../config/settings-folder.ts';
 import { endLater, type FakeRig, startFakeRig } from '../flows/rig.ts';
 import { testCertificate } from '../server/test-certificate.ts';
-import { type Caller, createCaller, type Protocol } from './caller.ts';
+import { type Caller, createCaller, createFreshCaller, type Protocol } from './caller.ts';
 import { startUpstream, type UpstreamNeeds } from './upstream.ts';
 
 /** What a client speaks with the gateway, and the gateway with the upstream. */
@@ -62,7 +62,7 @@ export async function startStage(
       ...more,
     },
   });
-  const direct = createCaller(pair.client, upstream.port);
+  const direct = createFreshCaller(pair.client, upstream.port);
   const through = createCaller(pair.client, rig.port);
   endLater(async () => {
     direct.close();

@@ -60,6 +60,9 @@ describe('the admin port', () => {
       'flytegate_upstream_requests_in_flight{upstream="control-plane"} 7',
       'flytegate_upstream_seconds_bucket{le="0.02",upstream="control-plane",outcome="answered"} 0',
       'flytegate_upstream_seconds_bucket{le="0.1",upstream="control-plane",outcome="answered"} 1',
+      'flytegate_upstream_seconds_bucket{le="+Inf",upstream="control-plane",outcome="answered"} 1',
+      'flytegate_upstream_seconds_sum{upstream="control-plane",outcome="answered"} 0.03',
+      'flytegate_upstream_seconds_count{upstream="control-plane",outcome="answered"} 1',
     ])
       assert.ok(page.includes(`${line}\n`), line);
     assert.match(page, /flytegate_event_loop_lag_seconds\{quantile="0.99"\} \d/);

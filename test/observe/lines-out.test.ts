@@ -31,6 +31,25 @@ describe('lines on their way out', () => {
     );
   });
 
+  it('arrive although the reader is slow to take them when the process ends already', async () => {
+    const child = start(`for (let i = 0; i < 5000; i++) log.info('line', { i });`);
+    let words = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      words += chunk.toString();
+      child.stdout?.pause();
+      setTimeout(() => child.stdout?.resume(), 20);
+    });
+    await once(child, 'close');
+    assert.equal(words.match(/"event":"line"/g)?.length, 5000);
+  });
+
+  it('keep no process that ends waiting for a reader who takes nothing', { timeout: 60_000 }, async () => {
+    const child = start(`for (let i = 0; i < 5000; i++) log.info('line', { i });`);
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+    child.stdout?.destroy();
+  });
+
   for (const end of ['', 'process.exit(0);'])
     it(`are not lost when the process ends ${end ? 'by exit' : 'for want of work, which they do not keep up'}`, async () => {
       const { code, words } = await run(`for (let i = 0; i < 1000; i++) log.info('last.words', { i }); ${end}`);

@@ -63,7 +63,7 @@ describe('a logout token', () => {
     await logout(await form());
     const { issuer } = fake;
     const [first, second, ...more] = revoked.map(({ of }) => of);
-    assert.deepEqual(first, { kind: 'provider-session', issuer, sid: 's1' });
+    assert.deepEqual(first, { kind: 'provider-session', issuer, sid: 's1', subject: 'ada' });
     assert.deepEqual([second, more], [{ kind: 'person-without-sid', issuer, subject: 'ada' }, []]);
   });
 

@@ -67,6 +67,15 @@ describe('/logout', () => {
     release();
   });
 
+  it('says whose session it was, by which sign-outs are counted', async () => {
+    const told: unknown[] = [];
+    const stop = rig.revocations.subscribe(({ of }) => told.push(of));
+    const { handle, issuer, subject } = marksOf(await sessionOf(rig, visitor));
+    await logout();
+    stop();
+    assert.deepEqual(told, [{ kind: 'session', handle, issuer, subject }]);
+  });
+
   it('revokes the refresh token at the provider', async () => {
     const { refreshToken } = await sessionOf(rig, visitor);
     await logout();

@@ -96,7 +96,7 @@ export function createRig(baseUrl: string, options: RigOptions = {}): Rig {
   const domain = options.domain === undefined ? {} : { domain: options.domain };
   const cookies = createCookies({ sameSite, secure: true, ...domain });
   const store = createCookieStore({ seal });
-  const revocations = createRevocations({ now, max: 1000, onEvict: () => undefined });
+  const revocations = createRevocations({ now, max: 1000, maxOfPerson: 1000, onFull: () => undefined });
   const authorizedUris = [ORIGIN, OTHER_ORIGIN];
   const places = createPlaces({
     authorizedUris,

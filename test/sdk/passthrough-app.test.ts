@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,6 +6,7 @@ import { before, describe, it } from 'node:test';
 import { ProxyAgent, setGlobalDispatcher } from 'undici';
 import { makeAssertionKey } from '../../src/config/assertion-keygen.ts';
 import { createControlPlane } from '../../src/demo/control-plane.ts';
+import { spawnBound } from '../fakes/bound-child.ts';
 import { type Answer, ask } from '../flows/ask.ts';
 import { endLater, type FakeRig, startFakeRig } from '../flows/rig.ts';
 import { requireSdk } from '../sdk-environment.ts';
@@ -95,11 +95,8 @@ async function startApp(proxy: string, caFile: string): Promise<string> {
   const home = await makeHome();
   const program = join(import.meta.dirname, 'passthrough_app.py');
   const env = { ...clientEnv(home), HTTPS_PROXY: proxy, CA_FILE: caFile };
-  const child = spawn(sdk.path, ['-u', program, 'flyte.test'], {
-    cwd: home,
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const child = spawnBound(sdk.path, ['-u', program, 'flyte.test'], { cwd: home, env });
+  child.stderr.pipe(process.stderr);
   endLater(async () => {
     child.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');

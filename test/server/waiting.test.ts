@@ -51,4 +51,14 @@ describe('requests that wait for a connection', () => {
     assert.equal(waiting.enter(waiter('d')), 0);
     waiting.close();
   });
+
+  it('wait for nothing once it was closed: who comes then is turned away, who was there is not asked again', (t) => {
+    const { waiting, givenUp, waiter, stop } = start(2);
+    t.after(stop);
+    waiting.enter(waiter('a'));
+    waiting.close();
+    assert.equal(waiting.enter(waiter('b')), undefined);
+    mock.timers.tick(5000);
+    assert.deepEqual(givenUp, []);
+  });
 });

@@ -58,7 +58,7 @@ export function sessionWithoutRefresh(changes: Partial<Session> = {}): Session {
   return { ...rest, ...changes };
 }
 
-/** A sign-out of one session, made at T0. */
-export function revocationOf(sessionId: string, until: Millis): Revocation {
-  return { of: { kind: 'session', handle: handleOf(sessionId) }, at: T0, until };
+/** A sign-out of one session, made at T0 unless said. */
+export function revocationOf(sessionId: string, until: Millis, at: Millis = T0): Revocation {
+  return { of: { kind: 'session', handle: handleOf(sessionId) }, at, until };
 }

@@ -32,7 +32,7 @@ describe('revocations that replicas share', { skip: redisProgram.skip, timeout: 
   });
   const start = async (seal = createSeal([cookieKey(1)]), youngForMs = 100): Promise<Replica> => {
     const [commands, listener] = [connectRedis(server, 'commands'), connectRedis(server, 'listener')];
-    const local = createRevocations({ now: Date.now, max: 10_000, onEvict: () => undefined });
+    const local = createRevocations({ now: Date.now, max: 10_000, maxOfPerson: 10_000, onFull: () => undefined });
     const { log } = createTestLog();
     const needs = { local, commands, listener, seal, absoluteMs: 24 * HOUR, now: Date.now, log, youngForMs };
     const shared = createRedisRevocations(needs);

@@ -4,14 +4,15 @@ import { marksOf } from '../../src/session/marks.ts';
 import { createRevocations, type Revocation, speaksOf } from '../../src/session/revocations.ts';
 import { createTestClock, HOUR, revocationOf, session, T0 } from './fixtures.ts';
 
+const MINUTE = 60_000;
 const marks = (id: string) => marksOf(session({ id }));
 
 describe('revocations', () => {
   const setUp = (max = 3) => {
     const clock = createTestClock();
-    const evicted: Revocation[] = [];
-    const list = createRevocations({ now: clock.now, max, onEvict: (one) => evicted.push(one) });
-    return { clock, evicted, list, isRevoked: (id: string) => list.isRevoked(marks(id)) };
+    const instead: Revocation[] = [];
+    const list = createRevocations({ now: clock.now, max, maxOfPerson: 4, onFull: (one) => instead.push(one) });
+    return { clock, instead, list, isRevoked: (id: string) => list.isRevoked(marks(id)) };
   };
 
   it('refuse a session from the moment it is revoked until it would have ended anyway', async () => {
@@ -68,20 +69,72 @@ describe('revocations', () => {
     assert.equal(list.freeFrom({ issuer, subject }), 0);
   });
 
-  it('tell when one alive has to make room', async () => {
-    const { list, evicted, isRevoked } = setUp(2);
-    for (const id of ['a', 'b', 'c']) await list.revoke(revocationOf(id, T0 + HOUR));
-    assert.deepEqual(evicted, [revocationOf('a', T0 + HOUR)]);
-    assert.equal(isRevoked('c'), true);
+  it('make room where there are too many, and never bring one back: all sessions from before that sign-out are refused', async () => {
+    const { clock, list, instead, isRevoked } = setUp(2);
+    for (const [i, id] of ['a', 'b', 'c'].entries()) {
+      clock.set(T0 + i * HOUR);
+      await list.revoke(revocationOf(id, T0 + 10 * HOUR, clock.now()));
+    }
+    assert.deepEqual(instead, [{ of: { kind: 'everybody' }, at: T0 + MINUTE, until: T0 + 10 * HOUR }]);
+    assert.deepEqual(['a', 'b', 'c'].map(isRevoked), [true, true, true]);
+    const since = (startedAt: number) => list.isRevoked(marksOf(session({ id: 'other', startedAt })));
+    assert.deepEqual([since(T0), since(T0 + MINUTE), since(T0 + MINUTE + 1)], [true, true, false]);
+    clock.set(T0 + 10 * HOUR + 1);
+    assert.equal(since(T0), false);
+  });
+
+  it('of one person make room for each other, and refuse nobody else for it', async () => {
+    const { clock, list, instead } = setUp(100);
+    const { issuer } = session();
+    const of = (subject: string, id: string) => marksOf(session({ id, claims: { sub: subject } }));
+    const signOut = (subject: string, id: string) => {
+      const { handle } = of(subject, id);
+      return list.revoke({ of: { kind: 'session', handle, issuer, subject }, at: clock.now(), until: T0 + 50 * HOUR });
+    };
+    const ids = ['1', '2', '3', '4', '5'];
+    await signOut('victim', 'v');
+    for (const [i, id] of ids.entries()) {
+      clock.set(T0 + (i + 1) * HOUR);
+      await signOut('busy', id);
+    }
+    assert.deepEqual(instead, [
+      { of: { kind: 'person', issuer, subject: 'busy' }, at: T0 + 2 * HOUR + MINUTE, until: T0 + 50 * HOUR },
+    ]);
+    assert.deepEqual(
+      ids.map((id) => list.isRevoked(of('busy', id))),
+      [true, true, true, true, true],
+    );
+    assert.equal(list.isRevoked(of('victim', 'v')), true);
+    assert.equal(list.isRevoked(of('victim', 'another')), false);
+    const later = marksOf(session({ id: 'new', claims: { sub: 'busy' }, startedAt: T0 + 3 * HOUR }));
+    assert.equal(list.isRevoked(later), false);
+  });
+
+  it('of one person that are over make room first', async () => {
+    const { clock, list, instead } = setUp(100);
+    const { issuer } = session();
+    const signOut = (id: string) => {
+      const { handle } = marks(id);
+      return list.revoke({
+        of: { kind: 'session', handle, issuer, subject: 'busy' },
+        at: clock.now(),
+        until: clock.now() + HOUR,
+      });
+    };
+    for (let i = 0; i < 12; i += 1) {
+      clock.set(T0 + i * HOUR);
+      await signOut(String(i));
+    }
+    assert.deepEqual(instead, []);
   });
 
   it('sweep out what is over before one alive has to go', async () => {
-    const { clock, list, evicted, isRevoked } = setUp(2);
+    const { clock, list, instead, isRevoked } = setUp(2);
     await list.revoke(revocationOf('long', T0 + 10 * HOUR));
     await list.revoke(revocationOf('short', T0 + HOUR));
     clock.set(T0 + 2 * HOUR);
     await list.revoke(revocationOf('new', T0 + 3 * HOUR));
-    assert.deepEqual([evicted, isRevoked('long'), isRevoked('new')], [[], true, true]);
+    assert.deepEqual([instead, isRevoked('long'), isRevoked('new')], [[], true, true]);
   });
 
   it('of a session at the provider refuse all that came of it, and no other issuer\u2019s', async () => {
