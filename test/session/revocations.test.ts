@@ -65,6 +65,8 @@ describe('revocations', () => {
     assert.equal(list.freeFrom({ issuer, subject }), T0 + 10);
     assert.equal(list.freeFrom({ issuer, subject: 'other' }), 0);
     assert.equal(list.isRevoked({ ...marks('a'), startedAt: list.freeFrom({ issuer, subject }) }), false);
+    await list.revoke({ of: { kind: 'everybody' }, at: T0 + 20, until: T0 + HOUR });
+    assert.equal(list.freeFrom({ issuer, subject: 'other' }), T0 + 21);
     clock.set(T0 + HOUR + 1);
     assert.equal(list.freeFrom({ issuer, subject }), 0);
   });
