@@ -49,7 +49,7 @@ const PAGE = 1000;
 const BATCH = 200;
 /** Ids of entries are made by Redis's clock: as far as that may be from ours. */
 const SLACK_MS: Millis = 3_600_000;
-/** All who have followed it before are back by then: the longest pause between two attempts to connect is two seconds. */
+/** All who have followed it before are back by then. */
 const YOUNG_MS: Millis = 3000;
 const BEGINNING = '0-0';
 
