@@ -159,6 +159,18 @@ describe('an address that is not there', () => {
     assert.deepEqual(new Set(door.measured), new Set(['answered']));
   });
 
+  it('is not dialled again while it is left alone', async () => {
+    let dialled = 0;
+    const nobody = ending(createRaw((socket) => socket.resetAndDestroy()));
+    nobody.on('connection', () => {
+      dialled += 1;
+    });
+    const targets = at(await named('a'), await listen(nobody));
+    const door = await stage.front({ upstream: { targets }, pauses: { firstMs: 60_000, longestMs: 60_000 } });
+    assert.deepEqual(new Set(await names(door, 12)), new Set(['a']));
+    assert.equal(dialled, 1);
+  });
+
   it('costs no gRPC call either', async () => {
     const { port } = await startH2c((stream) => {
       stream.respond({ ':status': 200 });

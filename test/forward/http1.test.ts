@@ -172,7 +172,10 @@ describe('an answer over HTTP/1.1', () => {
 
   for (const [what, method, bytes] of [
     ['to HEAD', 'HEAD', 'HTTP/1.1 200 OK\r\nTrailer: X\r\nContent-Length: 1000\r\n\r\n'],
+    ['to HEAD of what would be chunked', 'HEAD', 'HTTP/1.1 200 OK\r\nTrailer: X\r\nTransfer-Encoding: chunked\r\n\r\n'],
     ['204', 'GET', 'HTTP/1.1 204 No Content\r\nX: 1\r\n\r\n'],
+    ['204 that has a Trailer field', 'GET', 'HTTP/1.1 204 No Content\r\nTrailer: X\r\n\r\n'],
+    ['304 that has a Trailer field', 'GET', 'HTTP/1.1 304 Not Modified\r\nTrailer: X\r\n\r\n'],
     ['304', 'GET', 'HTTP/1.1 304 Not Modified\r\nContent-Length: 1000\r\nETag: "1"\r\n\r\n'],
   ] as const) {
     it(`${what} ends with its head`, async () => {

@@ -34,6 +34,8 @@ export interface Call {
   readonly ended: Promise<boolean>;
   /** What a client does who has no use for the answer any more: a reset of the stream, or of the connection. */
   cancel(): void;
+  /** The same, saying that nothing is wrong, where that can be said. */
+  leave(): void;
 }
 
 export interface Head {
@@ -103,10 +105,11 @@ function call1(protocol: 'HTTP/1.1' | 'HTTP/1.1 over TLS', port: number, questio
     request.once('close', () => reject(new Error('closed without an answer')));
   });
   head.catch(() => undefined); // told by `ended` as well
+  const cancel = () => void request.destroy();
   if (question.trailers) request.addTrailers(pairs(question.trailers));
   if (question.hasBody) request.flushHeaders();
   else request.end();
-  return { body: request, interim, continued, head, ended: endOf1(request), cancel: () => request.destroy() };
+  return { body: request, interim, continued, head, ended: endOf1(request), cancel, leave: cancel };
 }
 
 function headOf(response: IncomingMessage): Head {
@@ -171,7 +174,15 @@ function call2(session: ClientHttp2Session, question: Question): Call {
   const ended = new Promise<boolean>((resolve) => {
     stream.once('close', () => resolve(isWhole && stream.rstCode === 0));
   });
-  return { body: stream, interim, continued, head, ended, cancel: () => stream.close(8 /* CANCEL */) };
+  return {
+    body: stream,
+    interim,
+    continued,
+    head,
+    ended,
+    cancel: () => stream.close(8 /* CANCEL */),
+    leave: () => stream.close(0 /* NO_ERROR */),
+  };
 }
 
 function pairs(flat: readonly string[]): [string, string][] {

@@ -99,6 +99,25 @@ for (const pair of pairs) {
   });
 }
 
+describe('Leaving an upload that the upstream does not read, by a reset that says nothing is wrong', () => {
+  // An upstream that reads nothing of an HTTP/1.1 connection does not hear of its end either.
+  for (const pair of pairs.filter(({ client, upstream }) => speaksHttp2(client) && speaksHttp2(upstream))) {
+    it(`is heard at the upstream within ${LIMIT_MS} ms, ${nameOf(pair)}`, async () => {
+      const stage = await startByHand(pair);
+      const took = await repeated(async (n) => {
+        const call = stage.open(`/unread/${n}`, post);
+        // More than is passed on, so that some of it waits at the gateway.
+        call.body.write(Buffer.alloc(8 << 20));
+        const arrival = await stage.arrival(`/unread/${n}`);
+        arrival.body.pause();
+        const gone = new Promise<void>((told) => arrival.onGone(told));
+        return timed(() => call.leave(), gone);
+      });
+      assert.ok(took < LIMIT_MS, `it took ${took} ms`);
+    });
+  }
+});
+
 describe('Leaving one stream', () => {
   for (const pair of pairs.filter(({ client, upstream }) => speaksHttp2(client) && speaksHttp2(upstream))) {
     it(`leaves the others of both connections alone, ${nameOf(pair)}`, async () => {

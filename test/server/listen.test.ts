@@ -2,12 +2,33 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { Agent, request } from 'node:http';
 import { request as requestTls } from 'node:https';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { describe, it } from 'node:test';
+import { connect as connectTls } from 'node:tls';
 import { ask, closeCode, openSession } from './http2-client.ts';
 import { openPort } from './port.ts';
 import { connectRaw, exchangeRaw, statusesIn } from './raw-connection.ts';
 import { testCertificate } from './test-certificate.ts';
+
+describe('an upgraded connection that its caller has ended', () => {
+  for (const tls of [undefined, testCertificate])
+    it(`still takes what the other side says, ${tls ? 'with' : 'without'} TLS`, async () => {
+      const port = await openPort({
+        ...(tls && { tls }),
+        handler: ({ wire }) => {
+          if (wire.kind !== 'upgrade') return;
+          const { socket } = wire;
+          socket.resume().once('end', () => setImmediate(() => socket.end('my last word')));
+        },
+      });
+      const at = { host: port.host, port: port.port, allowHalfOpen: true };
+      const caller = tls ? connectTls({ ...at, ca: tls.cert, checkServerIdentity: () => undefined }) : connect(at);
+      const said = text(caller);
+      caller.end('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n');
+      assert.equal(await said, 'my last word');
+    });
+});
 
 describe('the shared port without TLS', () => {
   it('speaks HTTP/1.1, with the whole head as it came', async () => {
