@@ -40,7 +40,8 @@ export function createAdminApi(needs: {
       if (!(cause instanceof Failure)) throw cause;
       // An outage, which is in the log already; anything else is thrown.
       log.warn('admin.failed', { path: request.path, code: cause.code, cause });
-      return fail(503, 'unavailable', 'not everybody could be told: ask again (this process has heard it)');
+      const revoking = 'not everybody could be told: ask again (this process has heard it)';
+      return fail(503, 'unavailable', request.method === 'POST' ? revoking : 'the store cannot be asked: try again');
     }
   };
 }
