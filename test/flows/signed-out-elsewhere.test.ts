@@ -23,6 +23,8 @@ describe('what a session has open at another gateway', { skip: redisProgram.skip
     rig = await startReplicatedRig({ settings: { coordination: 'redis', revocations: 'required' } });
     relay = await startRelay(rig.redis.url);
     replica = await addReplica();
+    // A gateway waits a moment before it believes a new Redis that nobody has signed out.
+    await untilKnown(replica);
   });
   after(() => relay.stop());
   // A machine that has no time for this process has none for the others.
@@ -125,6 +127,11 @@ async function untilRefused(url: string): Promise<void> {
 
 async function untilLogged(replica: Replica, event: string): Promise<void> {
   while (!replica.log().includes(`"${event}"`)) await new Promise(setImmediate);
+}
+
+async function untilKnown({ admin }: Replica): Promise<void> {
+  while (!(await ask(`${admin}/metrics`)).text.includes('flytegate_revocations_current 1'))
+    await new Promise(setImmediate);
 }
 
 async function failuresOf({ admin }: Replica): Promise<number> {
