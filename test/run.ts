@@ -72,7 +72,8 @@ function runTests(argv: readonly string[]): void {
     '--import',
     bound,
     '--test',
-    `--test-concurrency=${Math.max(2, availableParallelism())}`,
+    // One more than there are cores: many suites wait for a moment of theirs to come.
+    `--test-concurrency=${availableParallelism() + 1}`,
   ];
   const limits = ['--test-timeout=120000'];
   const all = files.length > 0 ? files : globSync('test/**/*.test.ts', { cwd: root }).sort();
