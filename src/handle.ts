@@ -200,6 +200,8 @@ function factsOf(
   identity: Identity | undefined,
 ): Record<string, unknown> {
   const { exchange, target, client } = asked;
+  const answered = forwarded.kind === 'answered' ? forwarded : undefined;
+  // One object of one form, as this is made for every request: what is undefined is left out of the line.
   return {
     id: exchange.id,
     method: exchange.head.method,
@@ -208,11 +210,13 @@ function factsOf(
     route: route.path,
     upstream: route.upstream,
     client: client.address,
-    ...(client.requestId !== undefined && { requestId: client.requestId }),
-    ...(identity && { kind: identity.kind, subject: digestOf(identity) }),
-    ...(forwarded.kind === 'answered'
-      ? { status: forwarded.status, bytes: forwarded.bytes, complete: forwarded.complete }
-      : { abandoned: true }),
+    requestId: client.requestId,
+    kind: identity?.kind,
+    subject: identity && digestOf(identity),
+    status: answered?.status,
+    bytes: answered?.bytes,
+    complete: answered?.complete,
+    abandoned: answered ? undefined : true,
     tookMs: Math.round((performance.now() - exchange.startedAt) * 10) / 10,
   };
 }

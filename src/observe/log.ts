@@ -23,7 +23,7 @@ export interface LogOutput {
 }
 
 /**
- * JSON lines, gathered up to 16 kB or one second; warnings and errors go out at once. No line is waited for.
+ * JSON lines, gathered up to 64 kB or one second; warnings and errors go out at once. No line is waited for.
  *
  * @param needs.level  the least level that is written
  * @param needs.stream where to, instead of standard output
