@@ -51,7 +51,7 @@ export function upstreamSection(file: (doc: string, example: string) => ReturnTy
     }),
     maxConnections: count({
       doc: 'in use at once, to all addresses together, upgraded ones included; HTTP/2 connections are counted apart. Requests wait for connectTimeout, a quarter serves public routes at most',
-      default: 4096,
+      default: 16_384,
       min: 1,
       max: 65_536,
       unit: 'connections',

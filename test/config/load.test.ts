@@ -82,7 +82,9 @@ routes:
 
 describe('loadConfig, of a file that is right', () => {
   it('fills in every default, safe ones', async () => {
-    const { server, auth, session, decisionCache, routes } = await configOf(leastSettings);
+    const { server, auth, session, decisionCache, routes, upstreams } = await configOf(leastSettings);
+    const [upstream] = Object.values(upstreams);
+    assert.equal(upstream?.maxConnections, 16_384, 'room for at least 8,000 WebSockets');
     assert.deepEqual(server.listen, { host: '127.0.0.1', port: 8080 });
     assert.deepEqual(server.admin, { host: '127.0.0.1', port: 9090 });
     assert.deepEqual(server.trustedProxies, []);
