@@ -36,7 +36,7 @@ export class Http1Clients {
     return fresh;
   }
 
-  /** After an answer that came whole. */
+  /** After an answer that came whole, or before anything was sent. */
   giveBack(one: Http1Client): void {
     if (this.#all.has(one)) this.#idle.push(one);
   }

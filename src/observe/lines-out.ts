@@ -14,7 +14,7 @@ export interface LinesOut {
   flushSync(): void;
 }
 
-/** Characters that are worth a write of their own: to wake a thread for it costs as much as to make thirty lines. */
+/** Characters that are worth a write of their own: to wake a thread for it costs as much as to make some twenty lines. */
 const enough = 64_000;
 const newline = 10;
 const maxWaiting = 16 * 1024 * 1024;
