@@ -9,7 +9,7 @@ export type MeasureName = (typeof measureNames)[number];
 
 /** What the command line asked for. */
 export interface Options {
-  /** Length of one run of load; whole seconds, 1 to 60. */
+  /** Length of one turn; whole seconds, 1 to 60. */
   readonly seconds: number;
   /** How often every contestant takes its turn, 1 to 50. */
   readonly rounds: number;
@@ -26,7 +26,7 @@ export interface Options {
 }
 
 export const usage = `npm run bench -- [options]
-  --seconds N      length of one run of load (2)
+  --seconds N      length of a turn (2)
   --rounds N       turns of every contestant (3)
   --warm-up N      seconds of load before the first round (2)
   --only A,B       of ${measureNames.join(', ')}

@@ -11,7 +11,7 @@ export interface Contestant {
   readonly load: (seconds: number) => Promise<number>;
 }
 
-/** What one turn showed. */
+/** What one turn, or a part of it, showed. */
 export interface Turn {
   readonly perSecond: number;
   /** Processor time for one answer, microseconds; undefined where the system does not tell. */
@@ -22,20 +22,46 @@ export interface Turn {
 
 export type Turns = ReadonlyMap<string, readonly Turn[]>;
 
-/** Lets the contestants take turns, every round beginning with another one, so that what disturbs meets all of them. */
+/**
+ * Lets the contestants take turns, every turn second by second: a machine whose speed changes every few seconds then changes
+ * it for all of them. Every second of a round begins with another contestant.
+ */
 export async function race(
   contestants: readonly Contestant[],
   { rounds, seconds, warmUpS }: Pick<Options, 'rounds' | 'seconds' | 'warmUpS'>,
 ): Promise<Turns> {
-  const turns = new Map<string, Turn[]>(contestants.map(({ name }) => [name, []]));
   if (warmUpS > 0) for (const one of contestants) await loadNamed(one, warmUpS);
-  for (let round = 0; round < rounds; round++) {
-    const first = round % contestants.length;
+  const tries = Math.min(maxTries, rounds);
+  const parts = new Map<string, Turn[]>(contestants.map(({ name }) => [name, []]));
+  for (let second = 0; second < rounds * seconds; second++) {
+    const first = second % contestants.length;
     for (const one of [...contestants.slice(first), ...contestants.slice(0, first)])
-      turns.get(one.name)?.push(await takeTurn(one, { seconds, tries: Math.min(maxTries, rounds) }));
+      parts.get(one.name)?.push(await takePart(one, tries));
   }
+  return new Map([...parts].map(([name, all]) => [name, turnsOf(all, seconds)]));
+}
+
+/** So many parts of a turn at a time as one. */
+function turnsOf(parts: readonly Turn[], each: number): Turn[] {
+  const turns: Turn[] = [];
+  for (let at = 0; at < parts.length; at += each) turns.push(together(parts.slice(at, at + each)));
   return turns;
 }
+
+/** Parts of the same length as one turn. */
+function together(parts: readonly Turn[]): Turn {
+  const answers = sum(parts.map(({ perSecond }) => perSecond));
+  return {
+    perSecond: answers / parts.length,
+    cpuUs: whole(sum(parts.map(({ perSecond, cpuUs = Number.NaN }) => perSecond * cpuUs)) / answers),
+    busy: whole(sum(parts.map(({ busy = Number.NaN }) => busy)) / parts.length),
+  };
+}
+
+const sum = (figures: readonly number[]) => figures.reduce((total, figure) => total + figure, 0);
+
+/** Undefined for what a part did not tell. */
+const whole = (figure: number) => (Number.isNaN(figure) ? undefined : figure);
 
 /** A contestant beside another. */
 export interface Pair {
@@ -68,30 +94,32 @@ function sideBySide(turns: Turns, { over, under }: Pair, compare: (a: Turn, b: T
 /** Under so much of its processor, a server was not at its limit. */
 export const atLimit = 0.9;
 
-/** Tries of one turn, since what else runs on the machine comes and goes; no more than rounds, so that a quick look stays quick. */
+/** Tries of one part, since what else runs on the machine comes and goes; no more than rounds, so that a quick look stays quick. */
 const maxTries = 3;
 
-/** A turn in which the server was at its limit; if there is none, the one in which it came nearest. */
-async function takeTurn(contestant: Contestant, { seconds, tries }: { seconds: number; tries: number }): Promise<Turn> {
+const partS = 1;
+
+/** A part of a turn in which the server was at its limit; if there is none, the one in which it came nearest. */
+async function takePart(contestant: Contestant, tries: number): Promise<Turn> {
   let best: Turn | undefined;
   for (let tried = 0; tried < tries; tried++) {
-    const turn = await tryTurn(contestant, seconds);
-    if (turn.busy === undefined || turn.busy >= atLimit) return turn;
-    if (best?.busy === undefined || turn.busy > best.busy) best = turn;
+    const part = await tryPart(contestant);
+    if (part.busy === undefined || part.busy >= atLimit) return part;
+    if (best?.busy === undefined || part.busy > best.busy) best = part;
   }
-  return best ?? tryTurn(contestant, seconds);
+  return best ?? tryPart(contestant);
 }
 
-async function tryTurn(contestant: Contestant, seconds: number): Promise<Turn> {
+async function tryPart(contestant: Contestant): Promise<Turn> {
   const { pids } = contestant;
   const startedAt = performance.now();
   const before = cpuTimeOfAll(pids);
-  const perSecond = await loadNamed(contestant, seconds);
+  const perSecond = await loadNamed(contestant, partS);
   const after = cpuTimeOfAll(pids);
   const tookS = (performance.now() - startedAt) / 1000;
   if (before === undefined || after === undefined) return { perSecond, cpuUs: undefined, busy: undefined };
   const usedUs = after - before;
-  return { perSecond, cpuUs: usedUs / (perSecond * seconds), busy: usedUs / 1e6 / tookS };
+  return { perSecond, cpuUs: usedUs / (perSecond * partS), busy: usedUs / 1e6 / tookS };
 }
 
 async function loadNamed({ name, load }: Contestant, seconds: number): Promise<number> {

@@ -69,6 +69,25 @@ describe('a race', () => {
     assert.equal(order.join(''), 'abcbcacab');
   });
 
+  it('takes turns second by second, so that a slow second counts for nobody alone', async () => {
+    const order: string[] = [];
+    const speeds = { a: [100, 10, 30, 30], b: [200, 20, 60, 60] };
+    const contestant = (name: 'a' | 'b') => ({
+      ...{ name, pids: [] },
+      load: async (seconds: number) => {
+        order.push(name + seconds);
+        return speeds[name].shift() ?? 0;
+      },
+    });
+    const turns = await race([contestant('a'), contestant('b')], { ...options, rounds: 2, seconds: 2 });
+    assert.equal(order.join(' '), 'a1 b1 b1 a1 a1 b1 b1 a1');
+    assert.deepEqual(
+      turns.get('a')?.map(({ perSecond }) => perSecond),
+      [55, 30],
+    );
+    assert.deepEqual(speedRatio(turns, { over: 'a', under: 'b' }), { min: 0.5, median: 0.5, max: 0.5 });
+  });
+
   it('compares round by round, so that a slow round counts for neither', async () => {
     const speeds = { a: [90, 9, 45], b: [100, 10, 50] };
     const contestant = (name: 'a' | 'b') => ({ name, pids: [], load: async () => speeds[name].shift() ?? 0 });
