@@ -3,19 +3,22 @@ import type { Readable } from 'node:stream';
 import type { Cut } from './cut.ts';
 import { type AnswerHead, type Downstream, grouped, pairs, writableReason } from './downstream.ts';
 import { type Following, followAnswer } from './last-words.ts';
+import { type Writer, writeTogether } from './write-together.ts';
 
 /** A whole answer up to so many bytes goes out with its head in one write. */
 const maxGathered = 8192;
 
 /** A caller that speaks HTTP/1.1 or 1.0. */
-export class Http1Downstream implements Downstream {
+export class Http1Downstream implements Downstream, Writer {
   readonly hop = 'http1';
   readonly #request: IncomingMessage;
   readonly #response: ServerResponse;
-  /** The head waits until the end of the tick for what comes with it. */
+  /** The head waits until the end of the event loop's turn for what comes with it. */
   #isHeadHeld = false;
   /** A first piece of the body that waits with it. */
   #held: Uint8Array | undefined;
+  /** All of the answer was said, if not written. */
+  #isWhole = false;
   #following: Following | undefined;
   bytes = 0;
 
@@ -55,7 +58,7 @@ export class Http1Downstream implements Downstream {
     response.sendDate = false;
     response.writeHead(head.status, writableReason(head.reason), fields);
     this.#isHeadHeld = true;
-    process.nextTick(flush, this);
+    writeTogether(this);
   }
 
   write(chunk: Uint8Array): boolean {
@@ -65,19 +68,15 @@ export class Http1Downstream implements Downstream {
       this.#held = chunk;
       return true;
     }
-    this.flush();
+    this.#flush();
     return this.#response.write(chunk);
   }
 
-  /** Sends what is held back: a body's next byte may be minutes away. */
-  flush(): void {
+  /** Sends what was held back: a body's next byte may be minutes away. */
+  writeOut(): void {
     if (!this.#isHeadHeld) return;
-    this.#isHeadHeld = false;
-    const held = this.#held;
-    this.#held = undefined;
-    if (held !== undefined) this.#response.write(held);
-    // Not with flushHeaders(), which writes the head as UTF-8: values beyond ASCII would arrive as other bytes.
-    else if (!this.#response.writableEnded) this.#response.write('', 'latin1');
+    if (this.#isWhole) this.#writeWhole();
+    else this.#flush();
   }
 
   onDrain(resume: () => void): void {
@@ -86,14 +85,15 @@ export class Http1Downstream implements Downstream {
 
   end(trailers: readonly string[]): void {
     if (trailers.length > 0 && this.#response.chunkedEncoding) this.#response.addTrailers(pairs(trailers));
-    this.#endWithHeld();
+    this.#isWhole = true;
+    if (!this.#isHeadHeld) this.#response.end();
     // An answer that came before the upload ended: the rest is read and forgotten, so that the caller gets to read it.
     if (!this.#request.readableEnded) this.#request.resume();
   }
 
   breakOff(why: Cut, reference: string): void {
     const { socket } = this.#response;
-    const canSpeak = this.#response.writable && !this.#response.writableEnded;
+    const canSpeak = this.#response.writable && !this.#isWhole;
     const words = canSpeak ? this.#following?.lastWords(why, reference) : undefined;
     if (words?.body !== undefined) {
       this.write(words.body);
@@ -115,8 +115,18 @@ export class Http1Downstream implements Downstream {
     response.on('close', () => done(response.writableFinished));
   }
 
+  #flush(): void {
+    if (!this.#isHeadHeld) return;
+    this.#isHeadHeld = false;
+    const held = this.#held;
+    this.#held = undefined;
+    if (held !== undefined) this.#response.write(held);
+    // Not with flushHeaders(), which writes the head as UTF-8: values beyond ASCII would arrive as other bytes.
+    else this.#response.write('', 'latin1');
+  }
+
   /** Node writes head and body in one piece when both are strings of one encoding; as latin1 they stay the bytes they are. */
-  #endWithHeld(): void {
+  #writeWhole(): void {
     const held = this.#held;
     this.#isHeadHeld = false;
     this.#held = undefined;
@@ -129,10 +139,6 @@ export class Http1Downstream implements Downstream {
     if (head.hasLength || head.status === 204 || head.status === 304) return false;
     return this.#request.method !== 'HEAD' && this.#request.httpVersion === '1.1';
   }
-}
-
-function flush(downstream: Http1Downstream): void {
-  downstream.flush();
 }
 
 function withoutTrailerField(fields: string[]): string[] {
