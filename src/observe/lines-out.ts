@@ -14,8 +14,10 @@ export interface LinesOut {
   flushSync(): void;
 }
 
-/** Characters that are worth a write of their own: to wake a thread for it costs as much as to make some twenty lines. */
+/** Bytes that are worth a write of their own: to wake a thread for it costs as much as to make some twenty lines. */
 const enough = 64_000;
+/** Of a piece that lines are gathered in; a line that has no room in one gets one of its own. */
+const pieceBytes = 96_000;
 const newline = 10;
 const maxWaiting = 16 * 1024 * 1024;
 const waitMs: Millis = 1000;
@@ -41,10 +43,21 @@ export function createLinesOut(fd: number, isShared = false): LinesOut {
   return new Gathered(fd, isShared);
 }
 
+/**
+ * Lines become bytes one by one, while they are in the processor's caches. As one long string of all that waits, which is a
+ * tree of thousands of small ones, they take longer to write out than to make.
+ */
 class Gathered implements LinesOut {
   readonly #fd: number;
   readonly #isShared: boolean;
-  #waiting = '';
+  /** What waits, in whole lines: these first, then what is used of the last. */
+  readonly #pieces: Buffer[] = [];
+  #last: Buffer = Buffer.allocUnsafeSlow(pieceBytes);
+  #used = 0;
+  /** Bytes that wait in all. */
+  #waiting = 0;
+  /** Of a piece that is written. */
+  #spare: Buffer | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isDue = false;
   #isWriting = false;
@@ -59,12 +72,12 @@ class Gathered implements LinesOut {
 
   write(line: string): void {
     if (this.#isGone) return;
-    if (this.#waiting.length > maxWaiting) {
+    if (this.#waiting > maxWaiting) {
       this.#lost += 1;
       return;
     }
-    this.#waiting += line;
-    if (this.#waiting.length >= enough) this.hurry();
+    this.#add(line);
+    if (this.#waiting >= enough) this.hurry();
     // Whoever ends the process flushes: a line that waits must not keep it alive.
     else this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
   }
@@ -81,7 +94,7 @@ class Gathered implements LinesOut {
     this.#timer = undefined;
     try {
       const latest = performance.now() + longestFlushMs;
-      while (this.#waiting !== '')
+      while (this.#waiting > 0)
         for (let rest = this.#take(); rest.length > 0; ) rest = rest.subarray(writeNow(this.#fd, rest, latest));
     } catch {
       // Nobody reads, or not fast enough: the process ends, and there is no other place to say so.
@@ -89,22 +102,43 @@ class Gathered implements LinesOut {
     }
   }
 
+  #add(line: string): void {
+    // Three bytes for each unit of UTF-16 at most.
+    const room = line.length * 3;
+    if (room > this.#last.length - this.#used) this.#turnOver(room);
+    const bytes = this.#last.write(line, this.#used);
+    this.#used += bytes;
+    this.#waiting += bytes;
+  }
+
+  /** Begins another piece. */
+  #turnOver(room: number): void {
+    if (this.#used > 0) this.#pieces.push(this.#last.subarray(0, this.#used));
+    this.#used = 0;
+    const spare = room <= pieceBytes ? this.#spare : undefined;
+    if (spare !== undefined) this.#spare = undefined;
+    this.#last = spare ?? Buffer.allocUnsafeSlow(Math.max(room, pieceBytes));
+  }
+
   #begin(): void {
     this.#isDue = false;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#isWriting || this.#waiting === '') return;
+    if (this.#isWriting || this.#waiting === 0) return;
     this.#isWriting = true;
     this.#send(this.#take());
   }
 
+  /** The first that waits: a piece, or as much of it as may go at once. */
   #take(): Buffer {
-    const end = this.#isShared ? endOfPart(this.#waiting) : this.#waiting.length;
-    const taken = Buffer.from(this.#waiting.slice(0, end));
-    this.#waiting = this.#waiting.slice(end);
+    if (this.#pieces.length === 0) this.#turnOver(0);
+    const piece = this.#pieces.shift() ?? Buffer.alloc(0);
+    const end = this.#isShared ? endOfPart(piece) : piece.length;
+    if (end < piece.length) this.#pieces.unshift(piece.subarray(end));
+    this.#waiting -= end;
     // What is left was as much in a hurry.
-    this.#isCut = this.#waiting !== '';
-    return taken;
+    this.#isCut = this.#waiting > 0;
+    return piece.subarray(0, end);
   }
 
   #send(bytes: Buffer): void {
@@ -113,13 +147,14 @@ class Gathered implements LinesOut {
       else if (error?.code === 'EPIPE' || error?.code === 'EBADF') this.#leave();
       else if (error) this.#lose(bytes);
       else if (written < bytes.length) this.#send(bytes.subarray(written));
-      else this.#sent();
+      else this.#sent(bytes);
     });
   }
 
   /** The reader has no room now: tried again soon, and by whoever ends the process before that. */
   #putBack(bytes: Buffer): void {
-    this.#waiting = bytes.toString() + this.#waiting;
+    this.#pieces.unshift(bytes);
+    this.#waiting += bytes.length;
     this.#isWriting = false;
     this.#timer ??= setTimeout(() => this.hurry(), retryMs).unref();
   }
@@ -128,24 +163,28 @@ class Gathered implements LinesOut {
   #lose(bytes: Buffer): void {
     for (const byte of bytes) if (byte === newline) this.#lost += 1;
     this.#isWriting = false;
-    if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
+    if (this.#waiting > 0) this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
   }
 
-  #sent(): void {
+  #sent({ buffer }: Buffer): void {
     this.#isWriting = false;
+    const isWritten = this.#pieces[0]?.buffer !== buffer;
+    if (isWritten && buffer.byteLength === pieceBytes) this.#spare = Buffer.from(buffer);
     if (this.#lost > 0) {
       const fact = { level: 'warn', time: new Date().toISOString(), event: 'log.lines_lost', lines: this.#lost };
-      this.#waiting += `${JSON.stringify(fact)}\n`;
       this.#lost = 0;
+      this.#add(`${JSON.stringify(fact)}\n`);
     }
-    if (this.#isCut || this.#waiting.length >= enough) this.hurry();
-    else if (this.#waiting !== '') this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
+    if (this.#isCut || this.#waiting >= enough) this.hurry();
+    else if (this.#waiting > 0) this.#timer ??= setTimeout(() => this.hurry(), waitMs).unref();
   }
 
   /** The reader is gone. The gateway's work goes on. */
   #leave(): void {
     this.#isGone = true;
-    this.#waiting = '';
+    this.#pieces.length = 0;
+    this.#used = 0;
+    this.#waiting = 0;
   }
 }
 
@@ -167,12 +206,8 @@ function writeNow(fd: number, bytes: Uint8Array, latest: Millis): number {
 const sleeping = new Int32Array(new SharedArrayBuffer(4));
 
 /** Where to cut, so that whole lines go as few bytes as stay together. A longer line goes alone. */
-function endOfPart(waiting: string): number {
-  const isAscii = Buffer.byteLength(waiting.slice(0, pipeBytes)) <= pipeBytes;
-  // Three bytes for each unit of UTF-16 at most.
-  const most = isAscii ? pipeBytes : Math.floor(pipeBytes / 3);
-  if (waiting.length <= most) return waiting.length;
-  const end = waiting.lastIndexOf('\n', most - 1) + 1;
-  if (end > 0) return end;
-  return waiting.indexOf('\n') + 1 || waiting.length;
+function endOfPart(waiting: Buffer): number {
+  if (waiting.length <= pipeBytes) return waiting.length;
+  const end = waiting.lastIndexOf(newline, pipeBytes - 1) + 1;
+  return end || waiting.indexOf(newline) + 1 || waiting.length;
 }

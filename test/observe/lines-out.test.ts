@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
+import { setImmediate as turnEnd } from 'node:timers/promises';
 import { createLinesOut } from '../../src/observe/lines-out.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'flytegate-lines-'));
@@ -29,6 +30,60 @@ describe('lines on their way out', () => {
       seen.map((line) => JSON.parse(line).i),
       Array.from({ length: 5000 }, (_, i) => i),
     );
+  });
+
+  for (const isShared of [false, true])
+    it(`arrive byte for byte, short and long, in any alphabet${isShared ? ', where others write, too' : ''}`, {
+      timeout: 60_000,
+    }, async () => {
+      const { file, fd } = opened(`alphabets-${isShared}`);
+      const out = createLinesOut(fd, isShared);
+      const alphabets = ['x', 'ü', '語', '🚀', '"\\'];
+      const lines = Array.from({ length: 180 }, (_, i) => {
+        const length = [1, 30, 300, 1364, 4095, 4096, 31_999, 32_000, 90_000][i % 9] ?? 0;
+        return `${i} ${(alphabets[i % alphabets.length] ?? '').repeat(length)}\n`;
+      });
+      for (const [i, line] of lines.entries()) {
+        out.write(line);
+        if (i % 7 === 0) out.hurry();
+        if (i % 20 === 0) await turnEnd();
+      }
+      // What is under way would be overtaken.
+      const whole = Buffer.byteLength(lines.join(''));
+      for (out.hurry(); statSync(file).size < whole; out.hurry()) await turnEnd();
+      out.flushSync();
+      assert.ok(readFileSync(file, 'utf8') === lines.join(''));
+      closeSync(fd);
+    });
+
+  it('stay whole among those that another process writes to the same pipe', async () => {
+    const write = `for (let i = 0; i < 5000; i++) { log.info('line', { i, pad: 'x'.repeat(i % 700) }); if (i % 50 === 0) await new Promise(setImmediate); }`;
+    // The second is started by the first, and has its standard output.
+    const script = `
+      const { spawn } = await import('node:child_process');
+      const { once } = await import('node:events');
+      const args = [...process.execArgv, '-e', ${JSON.stringify(moduleOf(write, 2))}];
+      const other = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+      ${write}
+      await once(other, 'exit'); process.disconnect();`;
+    const child = start(script, 1);
+    let words = '';
+    // Slow enough for the pipe to be full: then a longer write lets others in between.
+    child.stdout?.on('data', (chunk: Buffer) => {
+      words += chunk.toString();
+      child.stdout?.pause();
+      setTimeout(() => child.stdout?.resume(), 2);
+    });
+    await once(child, 'close');
+    const seen = words
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    for (const worker of [1, 2])
+      assert.deepEqual(
+        seen.filter((line) => line.worker === worker).map(({ i }) => i),
+        Array.from({ length: 5000 }, (_, i) => i),
+      );
   });
 
   it('arrive although the reader is slow to take them when the process ends already', async () => {
@@ -112,10 +167,14 @@ function opened(name: string): { file: string; fd: number } {
   return { file, fd: openSync(file, 'w') };
 }
 
-function start(script: string): ChildProcess {
+function moduleOf(script: string, worker?: number): string {
   const log = JSON.stringify(join(import.meta.dirname, '../../src/observe/log.ts'));
-  const module = `const { createLog } = await import(${log}); const { log, flush } = createLog({ level: 'info' }); ${script}`;
-  const args = ['--import', 'tsx', '--input-type=module', '-e', module];
+  const needs = JSON.stringify({ level: 'info', ...(worker !== undefined && { worker }) });
+  return `const { createLog } = await import(${log}); const { log, flush } = createLog(${needs}); ${script}`;
+}
+
+function start(script: string, worker?: number): ChildProcess {
+  const args = ['--import', 'tsx', '--input-type=module', '-e', moduleOf(script, worker)];
   return spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] });
 }
 
