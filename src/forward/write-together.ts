@@ -12,7 +12,7 @@ let isDue = false;
 
 /**
  * Lets it write at the end of this turn of the event loop, one after the other with all that came in the same turn. To read
- * many answers and then write many takes a tenth less of the processor than to read and write each: the code of each is still
+ * many answers and then write many takes 2 to 8 % less of the processor than to read and write each: the code of each is still
  * in its caches, and whoever reads on the other side is woken once.
  */
 export function writeTogether(writer: Writer): void {
